@@ -1,0 +1,10 @@
+package io.jacquard.tensor;
+
+/// The device has no room for a tensor; the message says who holds what.
+public final class DeviceOutOfMemoryException extends DeviceException {
+    private static final long serialVersionUID = 1L;
+
+    public DeviceOutOfMemoryException(String message) {
+        super(message);
+    }
+}

@@ -1,0 +1,132 @@
+package io.jacquard.tensor;
+
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.PriorityQueue;
+import org.jspecify.annotations.Nullable;
+
+/// One run of reverse-mode differentiation: visits the graph newest tensor first, which is a reverse topological order
+/// because a tensor is always younger than what it was made from. Each activation and gradient is freed as soon as
+/// its last reader has run.
+public final class Gradients {
+    private final Scope scope = Scope.current();
+    private final Map<Tensor, Tensor> pending = new IdentityHashMap<>();
+    private final PriorityQueue<Tensor> order = new PriorityQueue<>((a, b) -> Long.compare(b.id(), a.id()));
+
+    private Gradients() {}
+
+    /// Writes a gradient: overwrites `destination` when `beta` is 0, adds to it when 1.
+    @FunctionalInterface
+    public interface Writer {
+        void write(Tensor destination, float beta);
+    }
+
+    /// Lets `writer` write or accumulate the gradient of `input`; does nothing when nobody wants it.
+    public void add(Tensor input, Writer writer) {
+        if (!input.needsGradient()) {
+            return;
+        }
+        Tensor.Sink sink = input.sink();
+        if (sink != null) {
+            writer.write(sink.gradient, sink.beta());
+            return;
+        }
+        Tensor g = pending.get(input);
+        if (g == null) {
+            g = allocate(input);
+            put(input, g);
+            writer.write(g, 0f);
+            return;
+        }
+        if (g.storage().gradientShares > 1) { // somebody else still reads it: copy on write
+            Tensor own = allocate(input);
+            own.kernels().axpby(own, 1f, g, 0f);
+            g.storage().gradientShares--;
+            own.storage().gradientShares++;
+            pending.put(input, own);
+            g = own;
+        }
+        writer.write(g, 1f);
+    }
+
+    /// The gradient of `input` is `dy` itself (same elements, any shape): handed on without a copy where possible.
+    public void pass(Tensor input, Tensor dy) {
+        if (!input.needsGradient()) {
+            return;
+        }
+        if (input.sink() == null && !pending.containsKey(input) && input.dtype() == dy.dtype()) {
+            put(input, dy.reshape(input.shape()));
+        } else {
+            add(input, (dx, beta) -> dx.kernels().axpby(dx, 1f, dy, beta));
+        }
+    }
+
+    /// True when somebody wants the gradient of `input`.
+    public boolean wants(Tensor input) {
+        return input.needsGradient();
+    }
+
+    private void put(Tensor input, Tensor gradient) {
+        gradient.storage().gradientShares++;
+        pending.put(input, gradient);
+        order.add(input);
+    }
+
+    private Tensor allocate(Tensor like) {
+        return Tensor.allocate(scope, like.shape(), like.dtype());
+    }
+
+    /// Runs backward from `y`, whose gradient is `dy` (null: ones), and returns the gradients of `wanted`, which must
+    /// be leaves; null where nothing flowed. They belong to the current scope.
+    public static List<@Nullable Tensor> of(Tensor y, @Nullable Tensor dy, Tensor... wanted) {
+        if (!y.needsGradient()) {
+            throw new IllegalStateException("backward: " + y + " depends on nothing that wants a gradient");
+        }
+        Gradients g = new Gradients();
+        Tensor seed = dy;
+        if (seed == null) {
+            seed = g.allocate(y);
+            seed.kernels().fill(seed, 1f);
+        }
+        seed.storage().gradientShares++; // the caller's: never written, never freed here
+        g.pass(y, seed);
+        Map<Tensor, Tensor> results = new IdentityHashMap<>();
+        while (!g.order.isEmpty()) {
+            g.visit(g.order.remove(), y, wanted, results);
+        }
+        seed.storage().gradientShares--;
+        if (dy == null) {
+            g.scope.release(seed.storage(), "was the gradient of the result of backward");
+        }
+        List<@Nullable Tensor> list = new ArrayList<>();
+        for (Tensor w : wanted) {
+            list.add(results.get(w));
+        }
+        return list;
+    }
+
+    private void visit(Tensor t, Tensor root, Tensor[] wanted, Map<Tensor, Tensor> results) {
+        Tensor dt = pending.remove(t);
+        if (dt == null) {
+            throw new AssertionError("no gradient for " + t);
+        }
+        Node node = t.node();
+        if (node != null) {
+            node.backward(dt, this);
+            if (--t.storage().graphUses == 0 && t != root) {
+                scope.release(t.storage(), "was freed by backward after its last use; keep() it to read it later");
+            }
+        }
+        for (Tensor w : wanted) {
+            if (w == t) {
+                results.put(t, dt);
+                return;
+            }
+        }
+        if (--dt.storage().gradientShares == 0) {
+            scope.release(dt.storage(), "was a gradient, freed after its last use");
+        }
+    }
+}

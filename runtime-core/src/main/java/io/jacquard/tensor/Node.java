@@ -1,0 +1,13 @@
+package io.jacquard.tensor;
+
+import java.util.List;
+
+/// How a tensor came to be, and the way back. Implemented by records whose components are what backward needs.
+public interface Node {
+    /// The tensors whose gradients this node can write.
+    List<Tensor> inputs();
+
+    /// Given the gradient `dy` of the result, writes the gradients of the inputs through `into`. `dy` is read only,
+    /// but may be handed on with [Gradients#pass].
+    void backward(Tensor dy, Gradients into);
+}

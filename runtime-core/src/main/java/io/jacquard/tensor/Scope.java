@@ -1,0 +1,215 @@
+package io.jacquard.tensor;
+
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/// A lifetime of device memory: tensors are allocated in the current scope and die when it closes.
+///
+/// Entering is last-in-first-out on one thread; the lifetime is not: [#create] and [#enter] let a pipeline leave a
+/// micro-batch's scope and come back to it.
+///
+/// **Thread**: a scope belongs to the thread of its session.
+public final class Scope implements AutoCloseable {
+    private static final ThreadLocal<@Nullable Scope> CURRENT = new ThreadLocal<>();
+
+    private final String name;
+    private final String openedAt;
+    private final @Nullable Scope parent;
+    private final Session session;
+    private final boolean gradients;
+    private final Pool pool;
+    private final @Nullable Storage arena;
+    private final Set<Storage> owned = new LinkedHashSet<>();
+    private @Nullable Entry entry;
+    private boolean closed;
+
+    private Scope(String name, @Nullable Scope parent, Session session, boolean gradients, Pool pool, @Nullable Storage arena) {
+        this.name = name;
+        this.parent = parent;
+        this.session = session;
+        this.gradients = gradients;
+        this.pool = pool;
+        this.arena = arena;
+        this.openedAt = StackWalker.getInstance().walk(frames -> frames
+                .filter(f -> !f.getClassName().startsWith("io.jacquard.tensor.") || f.getClassName().endsWith("Test"))
+                .findFirst()
+                .map(f -> f.getFileName() + ":" + f.getLineNumber())
+                .orElse("unknown"));
+        session.opened(this);
+    }
+
+    static Scope root(Session session, Pool pool) {
+        return new Scope("run", CURRENT.get(), session, true, pool, null).entered();
+    }
+
+    /// Opens a scope and enters it, for try-with-resources.
+    public static Scope open(String name) {
+        return create(name).entered();
+    }
+
+    /// As [#open], and operations inside record no way back.
+    public static Scope openWithoutGrad(String name) {
+        Scope p = current();
+        return new Scope(name, p, p.session, false, p.pool, null).entered();
+    }
+
+    /// As [#open], with one block of `extentBytes` taken now: what is allocated inside lies in it, at the same
+    /// addresses each time. [#extentBytes] of a warm-up run says how large the block must be.
+    public static Scope openArena(String name, long extentBytes) {
+        Scope p = current();
+        Storage block = p.allocate(extentBytes, "arena of scope '" + name + "'");
+        p.owned.remove(block);
+        Pool inside = new Pool(p.session.backend(), block.address(), extentBytes);
+        return new Scope(name, p, p.session, p.gradients, inside, block).entered();
+    }
+
+    /// A scope that is entered by [#enter], as often as wanted, until it is closed.
+    public static Scope create(String name) {
+        Scope p = current();
+        return new Scope(name, p, p.session, p.gradients, p.pool, null);
+    }
+
+    private Scope entered() {
+        entry = enter();
+        return this;
+    }
+
+    /// Makes this the current scope until the entry is closed.
+    public Entry enter() {
+        if (closed) {
+            throw new IllegalStateException("scope '" + name + "' is closed");
+        }
+        Entry e = new Entry(this, CURRENT.get());
+        CURRENT.set(this);
+        return e;
+    }
+
+    /// The scope that new tensors of this thread belong to.
+    public static Scope current() {
+        Scope s = CURRENT.get();
+        if (s == null) {
+            throw new IllegalStateException("no scope is open on thread '" + Thread.currentThread().getName()
+                    + "'; open a Session there first");
+        }
+        return s;
+    }
+
+    /// Hands `tensor` to the parent scope: it outlives this one.
+    public Tensor keep(Tensor tensor) {
+        if (parent == null || arena != null) {
+            throw new IllegalStateException("scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");
+        }
+        if (!owned.remove(tensor.storage())) {
+            throw new IllegalStateException("scope '" + name + "' does not own " + tensor);
+        }
+        parent.owned.add(tensor.storage());
+        return tensor;
+    }
+
+    /// The highest offset used so far: of the arena in an arena scope, else of nothing (0).
+    public long extentBytes() {
+        return pool.extent();
+    }
+
+    /// Bytes of the tensors this scope owns now.
+    public long ownedBytes() {
+        return owned.stream().mapToLong(s -> Pool.rounded(s.bytes)).sum() + (arena == null ? 0 : arena.bytes);
+    }
+
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        if (entry != null) {
+            entry.close();
+        }
+        closed = true;
+        String by = "died with scope '" + name + "' (opened at " + openedAt + ")";
+        owned.forEach(s -> s.free(by));
+        owned.clear();
+        if (arena != null) {
+            arena.free(by);
+        }
+        session.closed(this);
+    }
+
+    Session session() {
+        return session;
+    }
+
+    boolean recordsGradients() {
+        return gradients;
+    }
+
+    Storage allocate(long bytes, Object wanted) {
+        long address = pool.take(bytes);
+        if (address == 0) {
+            throw new DeviceOutOfMemoryException(arena == null
+                    ? session.outOfMemory(bytes, wanted)
+                    : "out of memory in the arena of scope '" + name + "': wanted " + Session.size(bytes) + " for " + wanted
+                            + ", " + Session.size(pool.used()) + " of " + Session.size(arena.bytes)
+                            + " in use; measure extentBytes() of a warm-up run again");
+        }
+        Storage s = new Storage(session, pool, address, bytes);
+        owned.add(s);
+        return s;
+    }
+
+    /// Frees the storage now if this scope owns it.
+    void release(Storage s, String by) {
+        if (owned.remove(s)) {
+            s.free(by);
+        }
+    }
+
+    String summary() {
+        return name + " " + Session.size(ownedBytes());
+    }
+
+    @Override
+    public String toString() {
+        return "scope '" + name + "' (opened at " + openedAt + ", " + Session.size(ownedBytes()) + ")";
+    }
+
+    static String describe(Iterable<Scope> scopes) {
+        return java.util.stream.StreamSupport.stream(scopes.spliterator(), false)
+                .map(Scope::toString).collect(Collectors.joining("; "));
+    }
+
+    /// One stay in a scope; closing it returns to the scope before.
+    public static final class Entry implements AutoCloseable {
+        private final Scope scope;
+        private final @Nullable Scope previous;
+        private boolean left;
+
+        private Entry(Scope scope, @Nullable Scope previous) {
+            this.scope = scope;
+            this.previous = previous;
+        }
+
+        @Override
+        public void close() {
+            if (left) {
+                return;
+            }
+            Scope now = CURRENT.get();
+            if (now != scope) {
+                throw new IllegalStateException("scope '" + scope.name + "' left while '"
+                        + (now == null ? "none" : now.name) + "' is current; close scopes in the reverse order of opening");
+            }
+            left = true;
+            if (previous == null) {
+                CURRENT.remove();
+            } else {
+                CURRENT.set(previous);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+package io.jacquard.tensor;
+
+import io.jacquard.tensor.spi.Backend;
+import io.jacquard.tensor.spi.BackendProvider;
+import io.jacquard.tensor.spi.Graph;
+import java.util.LinkedHashSet;
+import java.util.Locale;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+
+/// One device opened by one thread (one rank), with the scope `run` that lives as long as the session.
+///
+/// **Thread**: all work of a session happens on the thread that opened it.
+public final class Session implements AutoCloseable {
+    private final Backend backend;
+    private final Pool pool;
+    private final Set<Scope> scopes = new LinkedHashSet<>();
+    private final Scope root;
+    private long tensors;
+
+    private Session(Backend backend) {
+        this.backend = backend;
+        this.pool = new Pool(backend);
+        this.root = Scope.root(this, pool);
+    }
+
+    /// Opens `cpu`, `cuda` or `cuda:1` for the calling thread.
+    ///
+    /// @throws DeviceException if the device cannot be had, with what is missing; never falls back to another
+    public static Session open(String device) {
+        Device d = Device.parse(device);
+        Set<String> kinds = new TreeSet<>();
+        for (BackendProvider p : ServiceLoader.load(BackendProvider.class, Session.class.getClassLoader())) {
+            kinds.add(p.kind());
+            if (p.kind().equals(d.kind())) {
+                return new Session(p.open(d));
+            }
+        }
+        throw new DeviceException("device: no backend for '" + device + "'; this installation has " + kinds);
+    }
+
+    /// A session over a backend made by hand: tests and tools.
+    public static Session over(Backend backend) {
+        return new Session(backend);
+    }
+
+    /// The session of the current scope.
+    public static Session current() {
+        return Scope.current().session();
+    }
+
+    public Device device() {
+        return backend.device();
+    }
+
+    public Backend backend() {
+        return backend;
+    }
+
+    /// Records the launches of `work` without running them. Copies to and from the host are refused inside.
+    public Graph capture(Runnable work) {
+        return backend.capture(work);
+    }
+
+    /// Waits until the device has done everything asked so far.
+    public void synchronize() {
+        backend.synchronize();
+    }
+
+    /// Bytes of tensors now alive.
+    public long usedBytes() {
+        return pool.used();
+    }
+
+    /// The most bytes ever alive at once.
+    public long peakBytes() {
+        return pool.peak();
+    }
+
+    long nextId() {
+        return tensors++;
+    }
+
+    void opened(Scope s) {
+        scopes.add(s);
+    }
+
+    void closed(Scope s) {
+        scopes.remove(s);
+    }
+
+    String outOfMemory(long bytes, Object wanted) {
+        return "out of memory on " + device() + ": wanted " + size(bytes) + " for " + wanted + ", "
+                + size(Math.max(0, backend.memoryBytes() - pool.used())) + " free of " + size(backend.memoryBytes())
+                + "; held by scopes: "
+                + scopes.stream().map(Scope::summary).collect(Collectors.joining(", "))
+                + "; try recompute or a smaller micro-batch";
+    }
+
+    static String size(long bytes) {
+        if (bytes < 1 << 20) {
+            return bytes < 1 << 10 ? bytes + " B" : String.format(Locale.ROOT, "%.1f KiB", bytes / 1024.0);
+        }
+        return bytes < 1L << 30
+                ? String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0)
+                : String.format(Locale.ROOT, "%.1f GiB", bytes / 1073741824.0);
+    }
+
+    /// Frees everything and closes the device.
+    ///
+    /// @throws IllegalStateException naming the scopes that were never closed
+    @Override
+    public void close() {
+        root.close();
+        String leaked = Scope.describe(scopes);
+        pool.close();
+        backend.close();
+        if (!leaked.isEmpty()) {
+            throw new IllegalStateException("leak: never closed: " + leaked);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+package io.jacquard.tensor;
+
+import io.jacquard.tensor.spi.Kernels;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/// An immutable handle on device memory: storage, offset, shape and element type; always contiguous. With a node it
+/// knows how it was made and gradients flow through it.
+///
+/// Operations are in `io.jacquard.ops.Ops`; this class knows only memory and the graph.
+///
+/// **Memory**: lives until the scope it was allocated in closes.
+public final class Tensor {
+    private final Storage storage;
+    private final long byteOffset;
+    private final Shape shape;
+    private final DType dtype;
+    private final @Nullable Node node;
+    private final @Nullable Sink sink;
+    private final boolean needsGradient;
+    private final long id;
+    private final @Nullable String name;
+
+    private Tensor(Storage storage, long byteOffset, Shape shape, DType dtype, @Nullable Node node, @Nullable Sink sink,
+            boolean needsGradient, @Nullable String name) {
+        this.storage = storage;
+        this.byteOffset = byteOffset;
+        this.shape = shape;
+        this.dtype = dtype;
+        this.node = node;
+        this.sink = sink;
+        this.needsGradient = needsGradient;
+        this.name = name;
+        this.id = storage.session.nextId();
+    }
+
+    /// Where the gradient of a leaf goes. The first write after [#fresh] overwrites, later ones accumulate: a step
+    /// needs no pass that sets gradients to zero.
+    public static final class Sink {
+        final Tensor gradient;
+        private boolean written;
+
+        Sink(Tensor gradient) {
+            this.gradient = gradient;
+        }
+
+        float beta() {
+            float beta = written ? 1f : 0f;
+            written = true;
+            return beta;
+        }
+
+        /// The next write overwrites.
+        public void fresh() {
+            written = false;
+        }
+
+        /// Sets the gradient to zero if nothing was written since [#fresh].
+        public void settle() {
+            if (!written) {
+                gradient.kernels().fill(gradient, 0f);
+                written = true;
+            }
+        }
+
+        public Tensor gradient() {
+            return gradient;
+        }
+    }
+
+    // ---- making
+
+    /// Memory with arbitrary content, in the current scope.
+    public static Tensor empty(Shape shape, DType dtype) {
+        return allocate(Scope.current(), shape, dtype);
+    }
+
+    static Tensor allocate(Scope scope, Shape shape, DType dtype) {
+        Storage s = scope.allocate(dtype.bytes(shape.elements()), "tensor " + shape + " " + dtype);
+        return new Tensor(s, 0, shape, dtype, null, null, false, null);
+    }
+
+    public static Tensor zeros(Shape shape, DType dtype) {
+        Tensor t = empty(shape, dtype);
+        t.kernels().fill(t, 0f);
+        return t;
+    }
+
+    /// An F32 tensor of these values.
+    public static Tensor of(Shape shape, float... values) {
+        Tensor t = empty(shape, DType.F32);
+        t.copyFrom(values);
+        return t;
+    }
+
+    /// An I32 tensor of these values.
+    public static Tensor of(Shape shape, int... values) {
+        Tensor t = empty(shape, DType.I32);
+        t.copyFrom(values);
+        return t;
+    }
+
+    // ---- properties
+
+    public Shape shape() {
+        return shape;
+    }
+
+    public DType dtype() {
+        return dtype;
+    }
+
+    public Device device() {
+        return storage.session.device();
+    }
+
+    /// How many elements.
+    public long size() {
+        return shape.elements();
+    }
+
+    public long bytes() {
+        return dtype.bytes(size());
+    }
+
+    /// The device address of the first element.
+    ///
+    /// @throws IllegalStateException if the tensor's scope has closed
+    public long address() {
+        return storage.address(this) + byteOffset;
+    }
+
+    public Kernels kernels() {
+        return storage.session.backend().kernels();
+    }
+
+    // ---- views: same memory, no gradient recorded (Ops.reshape and Ops.rows record)
+
+    /// The same elements in another shape.
+    public Tensor reshape(Shape to) {
+        if (to.equals(shape)) {
+            return this;
+        }
+        if (to.elements() != size()) {
+            throw new IllegalArgumentException("reshape: " + shape + " has " + size() + " elements, " + to + " has "
+                    + to.elements());
+        }
+        return new Tensor(storage, byteOffset, to, dtype, null, null, false, name);
+    }
+
+    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension.
+    public Tensor rows(int from, int to) {
+        if (shape.rank() == 0 || from < 0 || from > to || to > shape.dim(0)) {
+            throw new IllegalArgumentException("rows: " + from + " to " + to + " is not inside " + shape);
+        }
+        int[] dims = shape.toArray();
+        long row = dims[0] == 0 ? 0 : size() / dims[0];
+        dims[0] = to - from;
+        return new Tensor(storage, byteOffset + dtype.bytes(row * from), Shape.of(dims), dtype, null, null, false, name);
+    }
+
+    /// `shape` elements of a flat tensor from element `offset` on.
+    public Tensor slice(long offset, Shape shape) {
+        if (offset < 0 || offset + shape.elements() > size()) {
+            throw new IllegalArgumentException("slice: elements " + offset + " to " + (offset + shape.elements())
+                    + " are not inside " + this);
+        }
+        return new Tensor(storage, byteOffset + dtype.bytes(offset), shape, dtype, null, null, false, name);
+    }
+
+    // ---- the graph
+
+    /// This value as the start of a graph: [Gradients#of] can return its gradient.
+    public Tensor leaf() {
+        return new Tensor(storage, byteOffset, shape, dtype, null, null, true, name);
+    }
+
+    /// This value as a leaf whose gradient is written into `gradient`.
+    public Tensor leaf(Tensor gradient, String name) {
+        if (!gradient.shape.equals(shape)) {
+            throw new IllegalArgumentException("leaf: gradient " + gradient.shape + " for a value " + shape);
+        }
+        return new Tensor(storage, byteOffset, shape, dtype, null, new Sink(gradient), true, name);
+    }
+
+    /// This value without its past: no gradient flows back through it.
+    public Tensor detach() {
+        return needsGradient ? new Tensor(storage, byteOffset, shape, dtype, null, null, false, name) : this;
+    }
+
+    /// Attaches the way back, unless the scope records nothing or no input wants a gradient.
+    public Tensor from(Node node) {
+        if (Scope.current().recordsGradients()) {
+            for (Tensor t : node.inputs()) {
+                if (t.needsGradient) {
+                    return recorded(node);
+                }
+            }
+        }
+        return this;
+    }
+
+    /// As [#from] where a gradient is wanted by what the inputs do not show: the weights inside a recomputed block.
+    public Tensor fromAlways(Node node) {
+        return Scope.current().recordsGradients() ? recorded(node) : this;
+    }
+
+    private Tensor recorded(Node made) {
+        storage.graphUses++;
+        return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name);
+    }
+
+    /// Runs backward from this scalar: every leaf with a sink receives its gradient.
+    public void backward() {
+        if (size() != 1) {
+            throw new IllegalArgumentException("backward: " + this + " is not a scalar; give its gradient to Gradients.of");
+        }
+        Gradients.of(this, null);
+    }
+
+    public boolean needsGradient() {
+        return needsGradient;
+    }
+
+    /// Where this leaf's gradient goes, or null.
+    public @Nullable Sink sink() {
+        return sink;
+    }
+
+    @Nullable Node node() {
+        return node;
+    }
+
+    long id() {
+        return id;
+    }
+
+    Storage storage() {
+        return storage;
+    }
+
+    // ---- host
+
+    /// Copies host values in, row-major; F32 only.
+    public void copyFrom(float[] values) {
+        upload("float", DType.F32, values.length, MemorySegment.ofArray(values));
+    }
+
+    /// Copies host values in, row-major; I32 only.
+    public void copyFrom(int[] values) {
+        upload("int", DType.I32, values.length, MemorySegment.ofArray(values));
+    }
+
+    /// Copies raw bytes in, in the layout of the dtype (little-endian).
+    public void copyFrom(MemorySegment bytes) {
+        if (bytes.byteSize() != bytes()) {
+            throw new IllegalArgumentException("copyFrom: " + bytes.byteSize() + " bytes into " + this + ", which has " + bytes());
+        }
+        storage.session.backend().upload(address(), bytes);
+    }
+
+    private void upload(String what, DType expected, int length, MemorySegment source) {
+        if (dtype != expected || length != size()) {
+            throw new IllegalArgumentException("copyFrom: " + length + " " + what + " values into " + this + " of "
+                    + size() + " " + dtype + " elements");
+        }
+        storage.session.backend().upload(address(), source);
+    }
+
+    /// Copies the raw bytes out. Waits for the device.
+    public void copyTo(MemorySegment bytes) {
+        if (bytes.byteSize() != bytes()) {
+            throw new IllegalArgumentException("copyTo: " + this + " has " + bytes() + " bytes, the target " + bytes.byteSize());
+        }
+        storage.session.backend().download(bytes, address());
+    }
+
+    /// The values, widened or converted to float. Waits for the device.
+    public float[] toFloats() {
+        float[] values = new float[Math.toIntExact(size())];
+        if (dtype == DType.F32) {
+            copyTo(MemorySegment.ofArray(values));
+            return values;
+        }
+        try (var _ = Scope.openWithoutGrad("toFloats")) {
+            Tensor f = empty(shape, DType.F32);
+            kernels().cast(f, this);
+            f.copyTo(MemorySegment.ofArray(values));
+        }
+        return values;
+    }
+
+    /// The values of an I32 tensor. Waits for the device.
+    public int[] toInts() {
+        if (dtype != DType.I32) {
+            throw new IllegalArgumentException("toInts: " + this + " is not I32");
+        }
+        int[] values = new int[Math.toIntExact(size())];
+        copyTo(MemorySegment.ofArray(values));
+        return values;
+    }
+
+    /// The value of a one-element tensor. Waits for the device.
+    public float item() {
+        if (size() != 1) {
+            throw new IllegalArgumentException("item: " + this + " has " + size() + " elements, not one");
+        }
+        return toFloats()[0];
+    }
+
+    /// The name in messages.
+    public @Nullable String name() {
+        return name;
+    }
+
+    /// This value with a name for messages; not for the results of recorded operations.
+    public Tensor named(String name) {
+        if (needsGradient) {
+            throw new IllegalStateException("named: " + this + " is part of a graph; name the value before it is recorded");
+        }
+        return new Tensor(storage, byteOffset, shape, dtype, null, null, false, name);
+    }
+
+    @Override
+    public String toString() {
+        return (name == null ? "" : "'" + name + "' ") + shape + " " + dtype;
+    }
+}

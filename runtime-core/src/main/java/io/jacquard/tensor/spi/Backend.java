@@ -1,0 +1,34 @@
+package io.jacquard.tensor.spi;
+
+import io.jacquard.tensor.Device;
+import java.lang.foreign.MemorySegment;
+
+/// One opened device. Used by one thread at a time, the one that opened the session.
+public interface Backend extends AutoCloseable {
+    Device device();
+
+    /// The kernels; during [#capture] they record instead of running.
+    Kernels kernels();
+
+    /// Bytes of memory the device has in all.
+    long memoryBytes();
+
+    /// A block of device memory, aligned to 256 bytes, or 0 when there is no such block left. Slow: only the pool calls it.
+    long reserve(long bytes);
+
+    void unreserve(long address);
+
+    /// Copies host memory to the device. Refused during capture.
+    void upload(long destination, MemorySegment source);
+
+    /// Waits for the work before it, then copies to host memory. Refused during capture.
+    void download(MemorySegment destination, long source);
+
+    void synchronize();
+
+    /// Records the launches of `work` without running them; [Graph#replay] runs them, at the same addresses.
+    Graph capture(Runnable work);
+
+    @Override
+    void close();
+}

@@ -1,0 +1,18 @@
+package io.jacquard.tensor.spi;
+
+import io.jacquard.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/// What a matrix product does to its result before it leaves the cache: `pre = acc + bias[n]`, then
+/// `out = gelu(pre)` if `preActivation` is not null (which receives `pre`, for the gradient), else `out = pre`.
+public record Epilogue(@Nullable Tensor bias, @Nullable Tensor preActivation) {
+    public static final Epilogue NONE = new Epilogue(null, null);
+
+    public static Epilogue bias(@Nullable Tensor bias) {
+        return bias == null ? NONE : new Epilogue(bias, null);
+    }
+
+    public static Epilogue gelu(@Nullable Tensor bias, Tensor preActivation) {
+        return new Epilogue(bias, preActivation);
+    }
+}
