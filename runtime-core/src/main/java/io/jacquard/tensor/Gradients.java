@@ -23,22 +23,32 @@ public final class Gradients {
         void write(Tensor destination, float beta);
     }
 
+    /// Where to write a gradient: into `tensor`, overwriting when `beta` is 0, adding when 1.
+    public record Target(Tensor tensor, float beta) {}
+
     /// Lets `writer` write or accumulate the gradient of `input`; does nothing when nobody wants it.
     public void add(Tensor input, Writer writer) {
+        Target t = target(input);
+        if (t != null) {
+            writer.write(t.tensor, t.beta);
+        }
+    }
+
+    /// The target for the gradient of `input`, for kernels that write several at once; null when nobody wants it. Whoever
+    /// takes a target must write it.
+    public @Nullable Target target(Tensor input) {
         if (!input.needsGradient()) {
-            return;
+            return null;
         }
         Tensor.Sink sink = input.sink();
         if (sink != null) {
-            writer.write(sink.gradient, sink.beta());
-            return;
+            return new Target(sink.gradient(), sink.beta());
         }
         Tensor g = pending.get(input);
         if (g == null) {
             g = allocate(input);
             put(input, g);
-            writer.write(g, 0f);
-            return;
+            return new Target(g, 0f);
         }
         if (g.storage().gradientShares > 1) { // somebody else still reads it: copy on write
             Tensor own = allocate(input);
@@ -48,7 +58,7 @@ public final class Gradients {
             pending.put(input, own);
             g = own;
         }
-        writer.write(g, 1f);
+        return new Target(g, 1f);
     }
 
     /// The gradient of `input` is `dy` itself (same elements, any shape): handed on without a copy where possible.
@@ -61,11 +71,6 @@ public final class Gradients {
         } else {
             add(input, (dx, beta) -> dx.kernels().axpby(dx, 1f, dy, beta));
         }
-    }
-
-    /// True when somebody wants the gradient of `input`.
-    public boolean wants(Tensor input) {
-        return input.needsGradient();
     }
 
     private void put(Tensor input, Tensor gradient) {
@@ -115,9 +120,7 @@ public final class Gradients {
         Node node = t.node();
         if (node != null) {
             node.backward(dt, this);
-            if (--t.storage().graphUses == 0 && t != root) {
-                scope.release(t.storage(), "was freed by backward after its last use; keep() it to read it later");
-            }
+            t.storage().graphUses--;
         }
         for (Tensor w : wanted) {
             if (w == t) {
@@ -125,8 +128,17 @@ public final class Gradients {
                 return;
             }
         }
-        if (--dt.storage().gradientShares == 0) {
-            scope.release(dt.storage(), "was a gradient, freed after its last use");
+        dt.storage().gradientShares--;
+        freeIfUnused(dt.storage(), "was a gradient, freed after its last use");
+        if (node != null && t != root) {
+            freeIfUnused(t.storage(), "was freed by backward after its last use; keep() it to read it later");
+        }
+    }
+
+    /// A gradient may lie in the memory of a value (cross entropy in place), so both counts must be down.
+    private void freeIfUnused(Storage s, String why) {
+        if (s.graphUses == 0 && s.gradientShares == 0) {
+            scope.release(s, why);
         }
     }
 }
