@@ -1,0 +1,47 @@
+package io.jacquard.nn;
+
+import io.jacquard.ops.Ops;
+import io.jacquard.tensor.Tensor;
+
+/// A decoder-only language model. Tokens are I32 `[B, T]`, T at most the context.
+public sealed interface Decoder permits Gpt, Llama {
+    DecoderConfig config();
+
+    /// The weights the model was declared in.
+    Weights weights();
+
+    /// The residual stream after the last norm, `[B, T, C]`.
+    Tensor hidden(Tensor tokens, Pass pass);
+
+    /// The head's weight `[V, C]`: the token embedding's where tied.
+    Parameter head();
+
+    /// Logits `[B, T, V]`.
+    default Tensor logits(Tensor tokens, Pass pass) {
+        return Ops.linear(hidden(tokens, pass), head().value(), null);
+    }
+
+    /// `scale * sum of token losses`, F32 `[1]`. `labels` I32 `[B, T]`: the token that follows; negative does not count.
+    /// `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches.
+    default Tensor loss(Tensor tokens, Tensor labels, Tensor scale, Pass pass) {
+        return Ops.crossEntropy(logits(tokens, pass), labels, scale);
+    }
+
+    /// The loss of each token, F32 `[B*T]`, without a gradient.
+    default Tensor tokenLosses(Tensor tokens, Tensor labels, Pass pass) {
+        return Ops.tokenLosses(logits(tokens, pass), labels);
+    }
+
+    /// Declares the model of `config` in `weights`; [Weights#allocate] gives it memory.
+    static Decoder of(DecoderConfig config, Weights weights) {
+        return config.type().equals("gpt2") ? new Gpt(config, weights) : new Llama(config, weights);
+    }
+
+    /// @throws IllegalArgumentException where `tokens` do not fit the model
+    static void check(DecoderConfig config, Tensor tokens) {
+        if (tokens.shape().rank() != 2 || tokens.shape().dim(1) > config.context()) {
+            throw new IllegalArgumentException("model: tokens " + tokens.shape() + " are not [B, T] with T at most the context "
+                    + config.context());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+package io.jacquard.nn;
+
+import io.jacquard.ops.Ops;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/// `y = x · weightᵀ + bias`, weight `[out, in]`.
+public final class Linear {
+    private final Parameter weight;
+    private final @Nullable Parameter bias;
+
+    private Linear(Parameter weight, @Nullable Parameter bias) {
+        this.weight = weight;
+        this.bias = bias;
+    }
+
+    public static Linear withBias(Weights w, int in, int out, double deviation) {
+        return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)),
+                w.declare("bias", Shape.of(out), Init.ZEROS));
+    }
+
+    public static Linear withoutBias(Weights w, int in, int out, double deviation) {
+        return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)), null);
+    }
+
+    /// `[..., in]` to `[..., out]`.
+    public Tensor apply(Tensor x) {
+        return Ops.linear(x, weight.value(), bias == null ? null : bias.value());
+    }
+
+    /// [#apply], then GELU.
+    public Tensor gelu(Tensor x) {
+        return Ops.linearGelu(x, weight.value(), bias == null ? null : bias.value());
+    }
+}

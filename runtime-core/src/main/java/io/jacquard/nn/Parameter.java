@@ -1,0 +1,63 @@
+package io.jacquard.nn;
+
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/// A named weight: declared by a layer, given memory by [Weights#allocate].
+public final class Parameter {
+    private final String name;
+    private final Shape shape;
+    private final Init init;
+    private @Nullable Tensor value;
+
+    Parameter(String name, Shape shape, Init init) {
+        this.name = name;
+        this.shape = shape;
+        this.init = init;
+    }
+
+    /// The full path, such as `transformer.h.3.attn.c_attn.weight`.
+    public String name() {
+        return name;
+    }
+
+    public Shape shape() {
+        return shape;
+    }
+
+    Init init() {
+        return init;
+    }
+
+    /// Matrices decay, vectors (biases, norm weights) do not: the usual weight-decay groups.
+    public boolean decays() {
+        return shape.rank() >= 2;
+    }
+
+    void bind(Tensor value) {
+        this.value = value;
+    }
+
+    /// The value, a leaf whose gradient goes to this parameter's part of the flat gradient.
+    public Tensor value() {
+        if (value == null) {
+            throw new IllegalStateException("parameter '" + name + "' has no memory yet; call Weights.allocate() after building the model");
+        }
+        return value;
+    }
+
+    /// This parameter's part of the flat gradient.
+    public Tensor gradient() {
+        Tensor.Sink sink = value().sink();
+        if (sink == null) {
+            throw new AssertionError("parameter '" + name + "' has no sink");
+        }
+        return sink.gradient();
+    }
+
+    @Override
+    public String toString() {
+        return "'" + name + "' " + shape;
+    }
+}

@@ -1,0 +1,179 @@
+package io.jacquard.nn;
+
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// All parameters of a model: names over one flat tensor of values and one of gradients.
+///
+/// Layers declare parameters under a path (`weights.in("h").in(3).declare("attn.c_attn.weight", ...)`); then
+/// [#allocate] makes the two flat tensors in the current scope. Every parameter starts at a multiple of [#ALIGNMENT]
+/// elements; the gaps are zero. Consecutive parameters of one [#segment] form a range of the flat tensors.
+public final class Weights {
+    /// Elements. One entry of the optimizer's decay table covers this many, and 256 elements keep every parameter on a
+    /// 512-byte boundary even in two-byte dtypes.
+    public static final int ALIGNMENT = 256;
+
+    /// A range of the flat tensors that belongs together: embedding, one block, head.
+    public record Segment(String name, long offset, long elements) {}
+
+    private final String path;
+    private final Model model;
+
+    private static final class Model {
+        final Map<String, Parameter> parameters = new LinkedHashMap<>();
+        final Map<String, Long> offsets = new LinkedHashMap<>();
+        final Map<String, Long> segmentStarts = new LinkedHashMap<>();
+        long elements;
+        @Nullable Tensor values;
+        @Nullable Tensor gradients;
+    }
+
+    public Weights() {
+        this("", new Model());
+    }
+
+    private Weights(String path, Model model) {
+        this.path = path;
+        this.model = model;
+    }
+
+    /// The same weights, with names below `name`.
+    public Weights in(String name) {
+        return new Weights(path + name + ".", model);
+    }
+
+    public Weights in(int index) {
+        return in(Integer.toString(index));
+    }
+
+    /// What is declared from here on belongs to the segment `name`.
+    public Weights segment(String name) {
+        model.segmentStarts.putIfAbsent(name, model.elements);
+        return this;
+    }
+
+    /// The path of `name` here, as an integer: the site of random numbers (dropout, initialisation). It is
+    /// `String.hashCode` of the full path, which the Java language fixes.
+    public int site(String name) {
+        return (path + name).hashCode();
+    }
+
+    /// Declares a parameter; no memory exists yet.
+    public Parameter declare(String name, Shape shape, Init init) {
+        if (model.values != null) {
+            throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
+        }
+        Parameter p = new Parameter(path + name, shape, init);
+        if (model.parameters.putIfAbsent(p.name(), p) != null) {
+            throw new IllegalArgumentException("weights: '" + p.name() + "' is declared twice");
+        }
+        model.offsets.put(p.name(), model.elements);
+        model.elements += (shape.elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        return p;
+    }
+
+    /// Allocates and initialises everything in the current scope. A value depends only on `seed`, the parameter's name
+    /// and the element's index: not on the order of declaration or on how the model is sharded.
+    ///
+    /// @param values dtype of the weights
+    /// @param gradients dtype of the gradients: that of the values to save memory, F32 to accumulate long
+    public void allocate(DType values, DType gradients, long seed) {
+        if (model.values != null) {
+            throw new IllegalStateException("weights: allocate() was called before");
+        }
+        Shape flat = Shape.of(Math.toIntExact(model.elements));
+        Tensor v = Tensor.zeros(flat, values).named("weights");
+        Tensor g = Tensor.zeros(flat, gradients).named("gradients"); // the gaps stay zero: they count in no norm
+        model.values = v;
+        model.gradients = g;
+        for (Parameter p : model.parameters.values()) {
+            long offset = offset(p);
+            Tensor value = v.slice(offset, p.shape());
+            if (p.init().deviation() > 0f) {
+                v.kernels().random(value, p.init().deviation(), seed, p.name().hashCode());
+            } else if (p.init().constant() != 0f) {
+                v.kernels().fill(value, p.init().constant());
+            }
+            p.bind(value.leaf(g.slice(offset, p.shape()), p.name()));
+        }
+    }
+
+    /// The flat values.
+    public Tensor values() {
+        return allocated(model.values);
+    }
+
+    /// The flat gradients; [#settleGradients] first, if some parameter may have received none.
+    public Tensor gradients() {
+        return allocated(model.gradients);
+    }
+
+    private static Tensor allocated(@Nullable Tensor t) {
+        if (t == null) {
+            throw new IllegalStateException("weights: no memory yet; call allocate() after building the model");
+        }
+        return t;
+    }
+
+    public List<Parameter> parameters() {
+        return List.copyOf(model.parameters.values());
+    }
+
+    public Parameter parameter(String name) {
+        Parameter p = model.parameters.get(name);
+        if (p == null) {
+            throw new IllegalArgumentException("weights: no parameter '" + name + "'");
+        }
+        return p;
+    }
+
+    /// Where `p` starts in the flat tensors, in elements.
+    public long offset(Parameter p) {
+        Long offset = model.offsets.get(p.name());
+        if (offset == null) {
+            throw new IllegalArgumentException("weights: " + p + " is of another model");
+        }
+        return offset;
+    }
+
+    /// The segments in order; each ends where the next begins.
+    public List<Segment> segments() {
+        List<Map.Entry<String, Long>> starts = new ArrayList<>(model.segmentStarts.entrySet());
+        List<Segment> list = new ArrayList<>();
+        for (int i = 0; i < starts.size(); i++) {
+            long from = starts.get(i).getValue();
+            long to = i + 1 < starts.size() ? starts.get(i + 1).getValue() : model.elements;
+            list.add(new Segment(starts.get(i).getKey(), from, to - from));
+        }
+        return list;
+    }
+
+    /// How many trainable numbers, gaps not counted.
+    public long count() {
+        return model.parameters.values().stream().mapToLong(p -> p.shape().elements()).sum();
+    }
+
+    /// The next backward overwrites gradients instead of adding to them.
+    public void freshGradients() {
+        model.parameters.values().forEach(p -> sink(p).fresh());
+    }
+
+    /// Sets to zero the gradients that no backward has written since [#freshGradients].
+    public void settleGradients() {
+        model.parameters.values().forEach(p -> sink(p).settle());
+    }
+
+    private static Tensor.Sink sink(Parameter p) {
+        Tensor.Sink sink = p.value().sink();
+        if (sink == null) {
+            throw new AssertionError(p + " has no sink");
+        }
+        return sink;
+    }
+}
