@@ -177,6 +177,8 @@ public final class ConfigReader {
                 "0 for model.type gpt2, which has one key/value head per head");
         require(!llama || (m.width() / m.heads()) % 2 == 0, "model.width", m.width(),
                 "an even width per head: llama rotates pairs (model.heads is " + m.heads() + ")");
+        require(llama || m.tied(), "model.tied", m.tied(), "true for model.type gpt2");
+        require(!llama || m.dropout() == 0, "model.dropout", m.dropout(), "0 for model.type llama");
         require(c.optimizer().warmup() <= c.training().steps(), "optimizer.warmup", c.optimizer().warmup(),
                 "at most training.steps (" + c.training().steps() + ")");
         require(c.optimizer().decay() <= c.training().steps() - c.optimizer().warmup(), "optimizer.decay",
