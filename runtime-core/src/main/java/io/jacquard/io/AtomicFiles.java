@@ -48,23 +48,53 @@ public final class AtomicFiles {
 
     private AtomicFiles() {}
 
-    /// Replaces or creates `target`.
-    public static void write(Path target, Body body, Check check) throws IOException {
-        Path temporary = temporary(target);
-        boolean done = false;
-        try {
-            try (FileChannel out = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW,
-                    StandardOpenOption.WRITE, StandardOpenOption.READ)) {
-                body.writeTo(out);
-                out.force(true);
-            }
+    /// A file being written. Closing it before [#commit(Check)] abandons it and leaves the target as it was.
+    public static final class Output implements AutoCloseable {
+        private final Path target;
+        private final Path temporary;
+        private final FileChannel channel;
+        private boolean committed;
+
+        private Output(Path target) throws IOException {
+            this.target = target;
+            temporary = temporary(target);
+            channel = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE,
+                    StandardOpenOption.READ);
+        }
+
+        /// Empty at first, writable at any position.
+        public FileChannel channel() {
+            return channel;
+        }
+
+        /// Flushes the content to the disk, checks it and renames it over the target.
+        public void commit(Check check) throws IOException {
+            channel.force(true);
+            channel.close();
             check.check(temporary);
             publish(temporary, target);
-            done = true;
-        } finally {
-            if (!done) {
+            committed = true;
+        }
+
+        @Override
+        public void close() throws IOException {
+            channel.close();
+            if (!committed) {
                 Files.deleteIfExists(temporary);
             }
+        }
+    }
+
+    /// Begins to replace or create `target`.
+    public static Output open(Path target) throws IOException {
+        return new Output(target);
+    }
+
+    /// Replaces or creates `target`.
+    public static void write(Path target, Body body, Check check) throws IOException {
+        try (Output output = open(target)) {
+            body.writeTo(output.channel());
+            output.commit(check);
         }
     }
 
