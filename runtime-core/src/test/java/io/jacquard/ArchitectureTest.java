@@ -86,6 +86,8 @@ final class ArchitectureTest {
     private static final ArchRule ONLY_JDK_EXCEPTIONS = classes()
             .that()
             .areAssignableTo(Throwable.class)
+            .and()
+            .arePublic()
             .should()
             .haveNameMatching("io\\.jacquard\\.tensor\\.Device(OutOfMemory)?Exception")
             .allowEmptyShould(true);

@@ -70,6 +70,8 @@ final class ArchitectureTest {
     private static final ArchRule ONLY_JDK_EXCEPTIONS = noClasses()
             .that()
             .resideInAnyPackage("io.jacquard.train..", "io.jacquard.cli..", "io.jacquard.parallel..")
+            .and()
+            .arePublic()
             .should()
             .beAssignableTo(Throwable.class)
             .allowEmptyShould(true);
