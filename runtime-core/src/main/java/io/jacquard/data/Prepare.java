@@ -15,10 +15,10 @@ import java.util.function.Function;
 
 /// Turns a corpus into token shards `train-00000.bin`, `validation-00000.bin`, ... and a manifest `prepare.json`.
 ///
-/// Each document is preceded by the end-of-text token, and a shard ends with a document, so that the first token of every
-/// document is predicted from end-of-text. The output is a function of sources and settings, byte for byte. A run that
-/// was cut off continues after its last finished shards; a run that is complete does nothing; one with other settings
-/// is refused unless it may overwrite.
+/// Each document is preceded by the end-of-text token, and a shard ends with a document, so that the first token of
+/// every document is predicted from end-of-text. The output is a function of sources and settings, byte for byte. A run
+/// that was cut off continues after its last finished shards; a run that is complete does nothing; one with other
+/// settings is refused unless it may overwrite.
 public final class Prepare {
     private static final int GROUP_CHARS = 4 << 20;
 
@@ -49,8 +49,8 @@ public final class Prepare {
     ///
     /// @param validationFraction part of the text that goes to validation, from 0 to below 1
     /// @param shardTokens a shard is closed with the document that reaches this number of tokens
-    /// @param tokenizer identifies the tokenizer, by name or by the hash of its file; part of the settings that a second
-    ///     run is compared with
+    /// @param tokenizer identifies the tokenizer, by name or by the hash of its file; part of the settings that a
+    ///     second run is compared with
     /// @param vocabulary number of ids
     public record Settings(List<Path> sources, Path out, Corpus.Options options, Division division,
             double validationFraction, long shardTokens, String tokenizer, int vocabulary, int endOfText) {

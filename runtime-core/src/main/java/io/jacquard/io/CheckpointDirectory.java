@@ -25,11 +25,15 @@ public final class CheckpointDirectory {
     private static final Pattern REPLACED = Pattern.compile("(step-\\d+)\\.replaced");
 
     private final Path root;
+    private final boolean writable;
 
     /// Writes one state.
     @FunctionalInterface
     public interface Writer {
         /// Writes any files into `directory`, which is empty. What this throws abandons the save.
+        ///
+        /// With several ranks, rank 0 alone calls `save`; in here it tells the others the directory, writes its own
+        /// part and waits for theirs.
         void writeTo(Path directory) throws IOException;
     }
 
@@ -38,22 +42,35 @@ public final class CheckpointDirectory {
     /// @param damage what is wrong with it, or empty
     public record Found(long step, Path directory, Optional<String> damage) {}
 
-    private CheckpointDirectory(Path root) {
+    private CheckpointDirectory(Path root, boolean writable) {
         this.root = root;
+        this.writable = writable;
     }
 
-    /// Opens a directory, creates it if absent, and removes what crashed writers left.
+    /// Opens a run's directory to save into: creates it if absent and removes what crashed writers left. Only one process
+    /// at a time may do so, since another machine's writer cannot be told from a dead one.
     public static CheckpointDirectory open(Path root) throws IOException {
         Files.createDirectories(root);
         AtomicFiles.cleanTemporaries(root);
         finishReplacements(root);
-        return new CheckpointDirectory(root);
+        return new CheckpointDirectory(root, true);
+    }
+
+    /// Opens a run's directory to look at; changes nothing, so that a run may be saving into it meanwhile.
+    ///
+    /// @throws IllegalArgumentException if there is no such directory
+    public static CheckpointDirectory openReadOnly(Path root) {
+        if (!Files.isDirectory(root)) {
+            throw new IllegalArgumentException(root + ": no such directory");
+        }
+        return new CheckpointDirectory(root, false);
     }
 
     /// Saves the state of a step and reads it back; an older state of the same step is replaced.
     ///
     /// @return the finished directory
     public Path save(long step, Writer writer) throws IOException {
+        checkWritable("save");
         if (step < 0) {
             throw new IllegalArgumentException("save: step " + step + " is negative");
         }
@@ -111,6 +128,7 @@ public final class CheckpointDirectory {
     ///
     /// @return what was deleted
     public List<Path> prune(int keepLast, long keepEvery) throws IOException {
+        checkWritable("prune");
         if (keepLast < 1 || keepEvery < 0) {
             throw new IllegalArgumentException("prune: keepLast=" + keepLast + ", keepEvery=" + keepEvery
                     + "; expected keepLast >= 1 and keepEvery >= 0");
@@ -129,6 +147,12 @@ public final class CheckpointDirectory {
             }
         }
         return deleted;
+    }
+
+    private void checkWritable(String operation) {
+        if (!writable) {
+            throw new IllegalStateException(operation + ": " + root + " was opened read-only");
+        }
     }
 
     private List<Found> list(boolean contents) throws IOException {

@@ -78,7 +78,8 @@ final class PrepareTest {
 
     @Test
     void separatorLinesDivideAFile() throws IOException {
-        write("stories.txt", "a\nb\n<|end|>\n\n<|end|>\r\nc\r\n<|end|>\na\nb\n<|end|>\n" + "d".repeat(50) + "\n<|end|>");
+        write("stories.txt", "a\nb\n<|end|>\n\n<|end|>\r\nc\r\n<|end|>\na\nb\n<|end|>\n" + "d".repeat(50)
+                + "\n<|end|>");
         Corpus corpus = Corpus.open(List.of(source), new Corpus.Options(Set.of(), 20, "<|end|>"));
         List<String> found = new ArrayList<>();
         corpus.visit((document, done) -> found.add(document.name() + "=" + document.text()));
