@@ -60,10 +60,12 @@ public final class Corpus {
 
     /// What to read.
     ///
-    /// @param extensions file endings without the dot, in lower case; empty for all. Files named as a source are always
+    /// @param extensions file endings without the dot, in lower case; empty for all. Files named as a source are
+    /// always
     ///     read
     /// @param maxBytes largest document, in bytes (in characters with a separator)
-    /// @param separator a line that divides one file into documents, such as `<|endoftext|>`; null for one document per
+    /// @param separator a line that divides one file into documents, such as `<|endoftext|>`; null for one document
+    /// per
     ///     file. Line ends become `\n` then
     public record Options(Set<String> extensions, long maxBytes, @Nullable String separator) {
         /// All files of up to 16 MiB, one document each.
@@ -126,7 +128,8 @@ public final class Corpus {
         return items.stream().mapToLong(Item::bytes).sum();
     }
 
-    /// Changes when a file is added, removed, renamed or written: SHA-256 of the names, sizes and times or checksums.
+    /// Changes when a file is added, removed, renamed or written: SHA-256 of the names, sizes and times or
+    /// checksums.
     public String fingerprint() {
         MessageDigest digest = Document.sha256();
         for (Item item : items) {
@@ -150,7 +153,9 @@ public final class Corpus {
         while (at < items.size()) {
             Path file = items.get(at).file;
             int end = at + 1;
-            while (end < items.size() && items.get(end).entry != null && items.get(end).file.equals(file)) {
+            while (end < items.size()
+                    && items.get(end).entry != null
+                    && items.get(end).file.equals(file)) {
                 end++;
             }
             if (items.get(at).entry == null) {
@@ -215,8 +220,9 @@ public final class Corpus {
         emit(item.name, text.startsWith("\uFEFF") ? text.substring(1) : text, seen, visitor, done);
     }
 
-    private void readSeparated(Item item, InputStream in, String separator, Set<Document.Hash> seen, Visitor visitor,
-            long done) throws IOException {
+    private void readSeparated(
+            Item item, InputStream in, String separator, Set<Document.Hash> seen, Visitor visitor, long done)
+            throws IOException {
         StringBuilder text = new StringBuilder();
         int number = 0;
         boolean tooLarge = false;
@@ -262,7 +268,9 @@ public final class Corpus {
     private void listFolder(Path folder) throws IOException {
         List<Path> files;
         try (Stream<Path> tree = Files.walk(folder)) {
-            files = tree.filter(Files::isRegularFile).sorted(Comparator.comparing(path -> name(folder, path))).toList();
+            files = tree.filter(Files::isRegularFile)
+                    .sorted(Comparator.comparing(path -> name(folder, path)))
+                    .toList();
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -276,12 +284,18 @@ public final class Corpus {
 
     private void listArchive(Path file) throws IOException {
         try (ZipFile archive = new ZipFile(file.toFile())) {
-            List<? extends ZipEntry> entries = archive.stream().filter(entry -> !entry.isDirectory())
-                    .sorted(Comparator.comparing(ZipEntry::getName)).toList();
+            List<? extends ZipEntry> entries = archive.stream()
+                    .filter(entry -> !entry.isDirectory())
+                    .sorted(Comparator.comparing(ZipEntry::getName))
+                    .toList();
             for (ZipEntry entry : entries) {
                 if (wanted(entry.getName(), entry.getSize())) {
-                    items.add(new Item(file, entry.getName(), file.getFileName() + "!" + entry.getName(),
-                            Math.max(0, entry.getSize()), entry.getCrc()));
+                    items.add(new Item(
+                            file,
+                            entry.getName(),
+                            file.getFileName() + "!" + entry.getName(),
+                            Math.max(0, entry.getSize()),
+                            entry.getCrc()));
                 }
             }
         } catch (ZipException e) {
@@ -290,7 +304,12 @@ public final class Corpus {
     }
 
     private void add(Path file, String name) throws IOException {
-        items.add(new Item(file, null, name, Files.size(file), Files.getLastModifiedTime(file).toMillis()));
+        items.add(new Item(
+                file,
+                null,
+                name,
+                Files.size(file),
+                Files.getLastModifiedTime(file).toMillis()));
     }
 
     private boolean wanted(String name, long bytes) {
@@ -313,7 +332,9 @@ public final class Corpus {
     }
 
     private static CharsetDecoder decoder() {
-        return StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT)
+        return StandardCharsets.UTF_8
+                .newDecoder()
+                .onMalformedInput(CodingErrorAction.REPORT)
                 .onUnmappableCharacter(CodingErrorAction.REPORT);
     }
 

@@ -33,7 +33,10 @@ public final class Prepare {
     private long documents;
 
     /// Which part of the data a shard belongs to.
-    public enum Split { TRAIN, VALIDATION }
+    public enum Split {
+        TRAIN,
+        VALIDATION
+    }
 
     /// How the validation part is chosen.
     public enum Division {
@@ -52,8 +55,16 @@ public final class Prepare {
     /// @param tokenizer identifies the tokenizer, by name or by the hash of its file; part of the settings that a
     ///     second run is compared with
     /// @param vocabulary number of ids
-    public record Settings(List<Path> sources, Path out, Corpus.Options options, Division division,
-            double validationFraction, long shardTokens, String tokenizer, int vocabulary, int endOfText) {
+    public record Settings(
+            List<Path> sources,
+            Path out,
+            Corpus.Options options,
+            Division division,
+            double validationFraction,
+            long shardTokens,
+            String tokenizer,
+            int vocabulary,
+            int endOfText) {
         /// Checks the ranges.
         public Settings {
             sources = List.copyOf(sources);
@@ -88,15 +99,22 @@ public final class Prepare {
     /// @param documents documents read; with `TAILS` each may be in both parts
     /// @param skipped files and documents left out, by reason
     /// @param fresh false if everything was there already
-    public record Result(List<Shard> shards, Division division, long documents, Map<Corpus.Skip, Long> skipped,
-            boolean fresh) {
+    public record Result(
+            List<Shard> shards, Division division, long documents, Map<Corpus.Skip, Long> skipped, boolean fresh) {
         /// Tokens of one part.
         public long tokens(Split split) {
-            return shards.stream().filter(shard -> shard.split == split).mapToLong(Shard::tokens).sum();
+            return shards.stream()
+                    .filter(shard -> shard.split == split)
+                    .mapToLong(Shard::tokens)
+                    .sum();
         }
     }
 
-    private Prepare(Settings settings, Function<String, int[]> encode, int threads, Progress progress,
+    private Prepare(
+            Settings settings,
+            Function<String, int[]> encode,
+            int threads,
+            Progress progress,
             PrepareManifest manifest) {
         this.settings = settings;
         this.encode = encode;
@@ -109,10 +127,12 @@ public final class Prepare {
     ///
     /// @param encode text to ids, without special tokens; called from several threads if `threads` is above 1
     /// @param overwrite deletes what an earlier run with other settings made
-    /// @throws IllegalArgumentException if a source is bad, the directory holds something else, or no text is left for
+    /// @throws IllegalArgumentException if a source is bad, the directory holds something else, or no text is left
+    /// for
     ///     training or validation
-    public static Result run(Settings settings, Function<String, int[]> encode, int threads, boolean overwrite,
-            Progress progress) throws IOException {
+    public static Result run(
+            Settings settings, Function<String, int[]> encode, int threads, boolean overwrite, Progress progress)
+            throws IOException {
         for (Path source : settings.sources) {
             if (Files.isDirectory(source) && absolute(settings.out).startsWith(absolute(source))) {
                 throw new IllegalArgumentException("prepare: the output " + settings.out + " lies inside the source "
@@ -120,7 +140,8 @@ public final class Prepare {
             }
         }
         Corpus corpus = Corpus.open(settings.sources, settings.options);
-        Division division = settings.division != Division.AUTO ? settings.division
+        Division division = settings.division != Division.AUTO
+                ? settings.division
                 : corpus.files() == 1 && settings.options.separator() == null ? Division.TAILS : Division.DOCUMENTS;
         Files.createDirectories(settings.out);
         PrepareManifest manifest = PrepareManifest.open(settings, division, corpus.fingerprint(), overwrite);
@@ -204,8 +225,10 @@ public final class Prepare {
             } catch (IllegalArgumentException e) {
                 throw new IllegalArgumentException("prepare: " + document.name() + ": " + e.getMessage(), e);
             } catch (ExecutionException e) {
-                throw new IllegalStateException("prepare: " + document.name() + ": the tokenizer failed: "
-                        + (e.getCause() == null ? e : e.getCause()), e);
+                throw new IllegalStateException(
+                        "prepare: " + document.name() + ": the tokenizer failed: "
+                                + (e.getCause() == null ? e : e.getCause()),
+                        e);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new IOException("prepare: interrupted; run it again to continue", e);

@@ -35,8 +35,9 @@ final class PrepareManifest {
     }
 
     /// Begins a run, or takes up the one that the directory holds.
-    static PrepareManifest open(Prepare.Settings settings, Prepare.Division division, String fingerprint,
-            boolean overwrite) throws IOException {
+    static PrepareManifest open(
+            Prepare.Settings settings, Prepare.Division division, String fingerprint, boolean overwrite)
+            throws IOException {
         Path out = settings.out();
         AtomicFiles.cleanTemporaries(out);
         PrepareManifest manifest = new PrepareManifest(out, describe(settings, division, fingerprint));
@@ -47,8 +48,8 @@ final class PrepareManifest {
                 return manifest;
             }
             if (!overwrite) {
-                throw new IllegalArgumentException(refusal + "; use another directory, or --overwrite to replace what"
-                        + " is there");
+                throw new IllegalArgumentException(
+                        refusal + "; use another directory, or --overwrite to replace what" + " is there");
             }
         } else if (!overwrite && !shardFiles(out).isEmpty()) {
             throw new IllegalArgumentException(out + ": has token files but no " + NAME
@@ -85,18 +86,20 @@ final class PrepareManifest {
     }
 
     Prepare.Result result(Prepare.Division division, boolean fresh) {
-        return new Prepare.Result(shards(), division, documents,
-                Collections.unmodifiableMap(new EnumMap<>(skipped)), fresh);
+        return new Prepare.Result(
+                shards(), division, documents, Collections.unmodifiableMap(new EnumMap<>(skipped)), fresh);
     }
 
-    private static Map<String, Object> describe(Prepare.Settings settings, Prepare.Division division,
-            String fingerprint) {
+    private static Map<String, Object> describe(
+            Prepare.Settings settings, Prepare.Division division, String fingerprint) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("sources", settings.sources().stream().map(Path::toString).toList());
         map.put("content", fingerprint);
         map.put("extensions", List.copyOf(settings.options().extensions()));
         map.put("maxBytes", settings.options().maxBytes());
-        map.put("separator", settings.options().separator() == null ? "" : settings.options().separator());
+        map.put(
+                "separator",
+                settings.options().separator() == null ? "" : settings.options().separator());
         map.put("division", division.name().toLowerCase(Locale.ROOT));
         map.put("validationFraction", settings.validationFraction());
         map.put("shardTokens", settings.shardTokens());
@@ -134,7 +137,8 @@ final class PrepareManifest {
     private @Nullable String read(Path file) throws IOException {
         try {
             Map<String, @Nullable Object> root = Json.readObject(file, MAX_BYTES);
-            if (!(root.get("settings") instanceof Map<?, ?> old) || !Long.valueOf(1).equals(root.get("format"))) {
+            if (!(root.get("settings") instanceof Map<?, ?> old)
+                    || !Long.valueOf(1).equals(root.get("format"))) {
                 return file + ": not a manifest of format 1";
             }
             for (Map.Entry<String, Object> entry : settings.entrySet()) {
@@ -154,8 +158,10 @@ final class PrepareManifest {
     private void readShards(Map<String, @Nullable Object> root) throws IOException {
         for (Object element : field(root, "shards", List.class)) {
             if (element instanceof Map<?, ?> map) {
-                Prepare.Shard shard = new Prepare.Shard(Prepare.Split.valueOf(field(map, "split", String.class)),
-                        field(map, "file", String.class), field(map, "documents", Long.class),
+                Prepare.Shard shard = new Prepare.Shard(
+                        Prepare.Split.valueOf(field(map, "split", String.class)),
+                        field(map, "file", String.class),
+                        field(map, "documents", Long.class),
                         field(map, "tokens", Long.class));
                 checkShard(shard);
                 shards.add(shard);
@@ -196,7 +202,10 @@ final class PrepareManifest {
 
     private static List<Path> shardFiles(Path out) throws IOException {
         try (Stream<Path> files = Files.list(out)) {
-            return files.filter(file -> SHARD.matcher(file.getFileName().toString()).matches()).sorted().toList();
+            return files.filter(
+                            file -> SHARD.matcher(file.getFileName().toString()).matches())
+                    .sorted()
+                    .toList();
         }
     }
 }

@@ -58,8 +58,8 @@ public final class AtomicFiles {
         private Output(Path target) throws IOException {
             this.target = target;
             temporary = temporary(target);
-            channel = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE,
-                    StandardOpenOption.READ);
+            channel = FileChannel.open(
+                    temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.READ);
         }
 
         /// Empty at first, writable at any position.
@@ -114,7 +114,8 @@ public final class AtomicFiles {
     public static void writeFully(FileChannel out, MemorySegment bytes) throws IOException {
         // The JDK copies a heap buffer through a direct one of the same size and keeps that per thread: small pieces.
         long piece = bytes.isNative() ? 64L << 20 : 1L << 20;
-        @Nullable MemorySegment staging = bytes.isNative() || bytes.heapBase().orElseThrow() instanceof byte[]
+        @Nullable
+        MemorySegment staging = bytes.isNative() || bytes.heapBase().orElseThrow() instanceof byte[]
                 ? null
                 : MemorySegment.ofArray(new byte[(int) Math.min(piece, bytes.byteSize())]);
         for (long at = 0; at < bytes.byteSize(); at += piece) {
@@ -173,14 +174,17 @@ public final class AtomicFiles {
 
     /// A name beside `target` that no other writer uses.
     static Path temporary(Path target) {
-        return target.resolveSibling(target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + RUN + "-"
-                + COUNTER.incrementAndGet());
+        return target.resolveSibling(target.getFileName() + ".tmp-"
+                + ProcessHandle.current().pid() + "-" + RUN + "-" + COUNTER.incrementAndGet());
     }
 
     /// Renames over `target`, which must be absent or a file, and flushes the directory.
     static void publish(Path temporary, Path target) throws IOException {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-        syncDirectory(target.toAbsolutePath().getParent());
+        Path directory = target.toAbsolutePath().getParent();
+        if (directory != null) {
+            syncDirectory(directory);
+        }
     }
 
     static boolean isTemporary(Path path) {

@@ -32,8 +32,8 @@ public final class CheckpointDirectory {
     public interface Writer {
         /// Writes any files into `directory`, which is empty. What this throws abandons the save.
         ///
-        /// With several ranks, rank 0 alone calls `save`; in here it tells the others the directory, writes its own
-        /// part and waits for theirs.
+        /// With several ranks, rank 0 alone calls `save`; in here it tells the others the directory, writes its
+        /// own part and waits for theirs.
         void writeTo(Path directory) throws IOException;
     }
 
@@ -47,8 +47,8 @@ public final class CheckpointDirectory {
         this.writable = writable;
     }
 
-    /// Opens a run's directory to save into: creates it if absent and removes what crashed writers left. Only one process
-    /// at a time may do so, since another machine's writer cannot be told from a dead one.
+    /// Opens a run's directory to save into: creates it if absent and removes what crashed writers left. Only one
+    /// process at a time may do so, since another machine's writer cannot be told from a dead one.
     public static CheckpointDirectory open(Path root) throws IOException {
         Files.createDirectories(root);
         AtomicFiles.cleanTemporaries(root);
@@ -100,8 +100,8 @@ public final class CheckpointDirectory {
         return list(true);
     }
 
-    /// The newest state that is complete and unchanged. Each damaged one on the way is skipped and reported, with one
-    /// line, to `report`.
+    /// The newest state that is complete and unchanged. Each damaged one on the way is skipped and reported, with
+    /// one line, to `report`.
     public Optional<Path> newestVerified(Consumer<String> report) throws IOException {
         for (Path directory : directories()) {
             Optional<String> damage = verify(directory);
@@ -122,9 +122,9 @@ public final class CheckpointDirectory {
         return CheckpointManifest.damage(directory, step(directory), true);
     }
 
-    /// Deletes old states: all but the newest `keepLast` and those whose step is a multiple of `keepEvery` (0: none).
-    /// Only complete states count as kept, and only states older than the oldest kept are deleted, so that damaged
-    /// newer ones stay for inspection.
+    /// Deletes old states: all but the newest `keepLast` and those whose step is a multiple of `keepEvery` (0:
+    /// none). Only complete states count as kept, and only states older than the oldest kept are deleted, so that
+    /// damaged newer ones stay for inspection.
     ///
     /// @return what was deleted
     public List<Path> prune(int keepLast, long keepEvery) throws IOException {
@@ -138,7 +138,9 @@ public final class CheckpointDirectory {
         for (Found found : list(false)) {
             if (kept < keepLast) {
                 kept += found.damage().isEmpty() ? 1 : 0;
-            } else if (keepEvery == 0 || found.step() % keepEvery != 0 || found.damage().isPresent()) {
+            } else if (keepEvery == 0
+                    || found.step() % keepEvery != 0
+                    || found.damage().isPresent()) {
                 // renamed first: a crash in the middle of the deletion must not leave half a state under its name
                 Path temporary = AtomicFiles.temporary(found.directory());
                 AtomicFiles.publish(found.directory(), temporary);
@@ -157,22 +159,23 @@ public final class CheckpointDirectory {
 
     private List<Found> list(boolean contents) throws IOException {
         return directories().stream()
-                .map(directory -> new Found(step(directory), directory,
-                        CheckpointManifest.damage(directory, step(directory), contents)))
+                .map(directory -> new Found(
+                        step(directory), directory, CheckpointManifest.damage(directory, step(directory), contents)))
                 .toList();
     }
 
     private List<Path> directories() throws IOException {
         try (Stream<Path> children = Files.list(root)) {
-            return children
-                    .filter(path -> STEP.matcher(path.getFileName().toString()).matches() && Files.isDirectory(path))
+            return children.filter(
+                            path -> STEP.matcher(path.getFileName().toString()).matches() && Files.isDirectory(path))
                     .sorted(Comparator.comparingLong(CheckpointDirectory::step).reversed())
                     .toList();
         }
     }
 
     private static long step(Path directory) {
-        Matcher matcher = STEP.matcher(directory.toAbsolutePath().normalize().getFileName().toString());
+        Matcher matcher = STEP.matcher(
+                directory.toAbsolutePath().normalize().getFileName().toString());
         if (!matcher.matches()) {
             throw new IllegalArgumentException(directory + ": not named step-<N>");
         }

@@ -28,7 +28,8 @@ import java.util.stream.Stream;
 public final class SafetensorsWriter {
     private static final int DATA_ALIGNMENT = 4096;
     private static final Pattern SHARD = Pattern.compile("model-\\d{5}-of-\\d{5}\\.safetensors");
-    private static final Comparator<Pending> ORDER = Comparator.comparing(Pending::type).reversed()
+    private static final Comparator<Pending> ORDER = Comparator.comparing(Pending::type)
+            .reversed()
             .thenComparing(tensor -> tensor.name().getBytes(StandardCharsets.UTF_8), Arrays::compareUnsigned);
 
     private final Map<String, Pending> tensors = new LinkedHashMap<>();
@@ -77,7 +78,8 @@ public final class SafetensorsWriter {
         return add(name, type, shape, out -> out.write(data));
     }
 
-    /// Adds or replaces one metadata string. `format` is `pt` unless replaced: other loaders refuse files without it.
+    /// Adds or replaces one metadata string. `format` is `pt` unless replaced: other loaders refuse files without
+    /// it.
     public SafetensorsWriter metadata(String key, String value) {
         metadata.put(Json.checkedString("safetensors", key), Json.checkedString("safetensors", value));
         return this;
@@ -89,9 +91,9 @@ public final class SafetensorsWriter {
     }
 
     /// Writes `model.safetensors`, or, beyond `maxShardBytes` of data, `model-0000i-of-0000N.safetensors` and
-    /// `model.safetensors.index.json`, into an existing directory. Tensors go to shards in the order they were added;
-    /// one larger than the limit has a shard of its own. The index is written last; an older model's files that are not
-    /// replaced are deleted.
+    /// `model.safetensors.index.json`, into an existing directory. Tensors go to shards in the order they were
+    /// added; one larger than the limit has a shard of its own. The index is written last; an older model's files
+    /// that are not replaced are deleted.
     public void writeModel(Path directory, long maxShardBytes) throws IOException {
         List<List<Pending>> shards = shards(maxShardBytes);
         if (shards.size() == 1) {
@@ -126,8 +128,10 @@ public final class SafetensorsWriter {
         }
         List<Path> old;
         try (Stream<Path> files = Files.list(directory)) {
-            old = files.filter(file -> SHARD.matcher(file.getFileName().toString()).matches()
-                    && !current.contains(file.getFileName().toString())).toList();
+            old = files.filter(
+                            file -> SHARD.matcher(file.getFileName().toString()).matches()
+                                    && !current.contains(file.getFileName().toString()))
+                    .toList();
         }
         for (Path file : old) {
             Files.delete(file);
@@ -156,12 +160,15 @@ public final class SafetensorsWriter {
         unsorted.forEach(sorted::add);
         sorted.sort(ORDER);
         ByteBuffer header = header(sorted);
-        AtomicFiles.write(file, out -> {
-            AtomicFiles.writeFully(out, header);
-            for (Pending tensor : sorted) {
-                writeTensor(out, tensor);
-            }
-        }, written -> Safetensors.open(written).close());
+        AtomicFiles.write(
+                file,
+                out -> {
+                    AtomicFiles.writeFully(out, header);
+                    for (Pending tensor : sorted) {
+                        writeTensor(out, tensor);
+                    }
+                },
+                written -> Safetensors.open(written).close());
     }
 
     private static void writeTensor(FileChannel out, Pending tensor) throws IOException {

@@ -52,7 +52,9 @@ final class BatchesTest {
             }
         }
         double expected = 64 * size / 256.0;
-        double chi = Arrays.stream(cells).mapToDouble(c -> (c - expected) * (c - expected) / expected).sum();
+        double chi = Arrays.stream(cells)
+                .mapToDouble(c -> (c - expected) * (c - expected) / expected)
+                .sum();
         assertTrue(chi < 255 + 5 * 22.6, "chi-square " + chi);
     }
 
@@ -71,7 +73,8 @@ final class BatchesTest {
                     assertEquals(epoch, batches.epoch(step, one));
                     order.add(read(batches, step, 0, one)[0]);
                 }
-                assertEquals(new TreeSet<>(List.of(0, 5, 10, 15, 20, 25, 30, 35, 100, 105, 110, 115, 200)),
+                assertEquals(
+                        new TreeSet<>(List.of(0, 5, 10, 15, 20, 25, 30, 35, 100, 105, 110, 115, 200)),
                         new TreeSet<>(order));
                 orders.add(order);
             }
@@ -155,20 +158,29 @@ final class BatchesTest {
     void refusesWhatCannotBeRead() throws IOException {
         Path small = directory.resolve("small.bin");
         TokenFileWriter.write(small, 100, out -> out.append(new int[] {1, 2, 99}));
-        assertRefused("batches: 3 tokens in 1 files [" + small + "] have no window of 3 + 1; use more text or a shorter"
-                + " context", () -> Batches.open(List.of(small), 3, 100, 0).close());
-        assertRefused("batches: context=0, vocabulary=100; expected both to be at least 1",
+        assertRefused(
+                "batches: 3 tokens in 1 files [" + small + "] have no window of 3 + 1; use more text or a shorter"
+                        + " context",
+                () -> Batches.open(List.of(small), 3, 100, 0).close());
+        assertRefused(
+                "batches: context=0, vocabulary=100; expected both to be at least 1",
                 () -> Batches.open(List.of(small), 0, 100, 0).close());
         try (Batches batches = Batches.open(List.of(small), 2, 99, 0)) {
-            assertRefused(small + ": token 99 at position 2; expected 0 to 98 (was this file made with another"
-                    + " tokenizer?)", () -> read(batches, 0, 0, new Layout(1, 1, 0, 1)));
-            assertRefused("batches: tokens[2], labels[3]; expected rows(1) * context(2) = 2",
+            assertRefused(
+                    small + ": token 99 at position 2; expected 0 to 98 (was this file made with another"
+                            + " tokenizer?)",
+                    () -> read(batches, 0, 0, new Layout(1, 1, 0, 1)));
+            assertRefused(
+                    "batches: tokens[2], labels[3]; expected rows(1) * context(2) = 2",
                     () -> batches.fill(0, 0, new Layout(1, 1, 0, 1), new int[2], new int[3]));
-            assertRefused("batches: step=0, microBatch=1; expected step >= 0 and microBatch from 0 to 0",
+            assertRefused(
+                    "batches: step=0, microBatch=1; expected step >= 0 and microBatch from 0 to 0",
                     () -> batches.fill(0, 1, new Layout(1, 1, 0, 1), new int[2], new int[2]));
         }
-        assertRefused("batches: rows=1, microBatches=1, rank=2, ranks=2; expected rows, microBatches, ranks >= 1 and"
-                + " rank < ranks", () -> new Layout(1, 1, 2, 2));
+        assertRefused(
+                "batches: rows=1, microBatches=1, rank=2, ranks=2; expected rows, microBatches, ranks >= 1 and"
+                        + " rank < ranks",
+                () -> new Layout(1, 1, 2, 2));
     }
 
     private static void assertRefused(String message, Executable code) {

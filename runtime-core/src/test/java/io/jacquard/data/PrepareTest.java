@@ -66,20 +66,42 @@ final class PrepareTest {
         Files.write(source.resolve("binary.txt"), new byte[] {65, 0, 66});
         Files.write(source.resolve("latin.txt"), new byte[] {65, (byte) 0xe9});
         Path zip = zip("src.zip", Map.of("p/B.txt", "from zip", "p/C.txt", "one", "p/D.class", "no"));
-        Corpus corpus = Corpus.open(List.of(source, zip, source.resolve("z.md")),
-                new Corpus.Options(Set.of("txt"), 100, null));
+        Corpus corpus =
+                Corpus.open(List.of(source, zip, source.resolve("z.md")), new Corpus.Options(Set.of("txt"), 100, null));
         List<String> found = new ArrayList<>();
         corpus.visit((document, done) -> found.add(document.name() + "=" + document.text()));
-        assertEquals(List.of("a.txt=first", "b/one.txt=one", "fits.TXT=" + "y".repeat(100), "src.zip!p/B.txt=from zip",
-                "z.md=not wanted"), found);
-        assertEquals(Map.of(Skip.HIDDEN, 2L, Skip.EXTENSION, 2L, Skip.TOO_LARGE, 1L, Skip.EMPTY, 1L, Skip.BINARY, 1L,
-                Skip.INVALID_UTF8, 1L, Skip.DUPLICATE, 2L), corpus.skipped());
+        assertEquals(
+                List.of(
+                        "a.txt=first",
+                        "b/one.txt=one",
+                        "fits.TXT=" + "y".repeat(100),
+                        "src.zip!p/B.txt=from zip",
+                        "z.md=not wanted"),
+                found);
+        assertEquals(
+                Map.of(
+                        Skip.HIDDEN,
+                        2L,
+                        Skip.EXTENSION,
+                        2L,
+                        Skip.TOO_LARGE,
+                        1L,
+                        Skip.EMPTY,
+                        1L,
+                        Skip.BINARY,
+                        1L,
+                        Skip.INVALID_UTF8,
+                        1L,
+                        Skip.DUPLICATE,
+                        2L),
+                corpus.skipped());
     }
 
     @Test
     void separatorLinesDivideAFile() throws IOException {
-        write("stories.txt", "a\nb\n<|end|>\n\n<|end|>\r\nc\r\n<|end|>\na\nb\n<|end|>\n" + "d".repeat(50)
-                + "\n<|end|>");
+        write(
+                "stories.txt",
+                "a\nb\n<|end|>\n\n<|end|>\r\nc\r\n<|end|>\na\nb\n<|end|>\n" + "d".repeat(50) + "\n<|end|>");
         Corpus corpus = Corpus.open(List.of(source), new Corpus.Options(Set.of(), 20, "<|end|>"));
         List<String> found = new ArrayList<>();
         corpus.visit((document, done) -> found.add(document.name() + "=" + document.text()));
@@ -102,7 +124,9 @@ final class PrepareTest {
             texts.addAll(part);
         }
         assertEquals(200, texts.size());
-        assertEquals(200, result.shards().stream().mapToLong(Prepare.Shard::documents).sum());
+        assertEquals(
+                200,
+                result.shards().stream().mapToLong(Prepare.Shard::documents).sum());
     }
 
     @Test
@@ -120,14 +144,20 @@ final class PrepareTest {
                 }
                 return BYTES.apply(text);
             };
-            IllegalStateException e = assertThrows(IllegalStateException.class,
+            IllegalStateException e = assertThrows(
+                    IllegalStateException.class,
                     () -> Prepare.run(settings(out), failing, 1, false, (done, total, documents) -> {}));
             assertTrue(e.getMessage().endsWith("the tokenizer failed: java.lang.IllegalStateException: power cut"));
             int[] encoded = new int[1];
-            Result result = Prepare.run(settings(out), text -> {
-                encoded[0]++;
-                return BYTES.apply(text);
-            }, 1, false, (done, total, documents) -> {});
+            Result result = Prepare.run(
+                    settings(out),
+                    text -> {
+                        encoded[0]++;
+                        return BYTES.apply(text);
+                    },
+                    1,
+                    false,
+                    (done, total, documents) -> {});
             assertTrue(result.fresh());
             assertEquals(contents("one"), contents(out));
             assertTrue(failAfter < 100 || encoded[0] < 300 - failAfter / 2, encoded[0] + " encoded again");
@@ -138,29 +168,42 @@ final class PrepareTest {
     void aSecondRunDoesNothingAndOtherSettingsAreRefused() throws IOException {
         fill(50);
         run("out", 1, false);
-        Result again = Prepare.run(settings("out"), text -> {
-            throw new AssertionError("encoded again");
-        }, 1, false, (done, total, documents) -> {});
+        Result again = Prepare.run(
+                settings("out"),
+                text -> {
+                    throw new AssertionError("encoded again");
+                },
+                1,
+                false,
+                (done, total, documents) -> {});
         assertFalse(again.fresh());
         assertEquals(50, again.documents());
         Path out = root.resolve("out");
-        Settings other = new Settings(List.of(source), out, Corpus.Options.DEFAULT, Division.AUTO, 0.2, 1000, "gpt2",
-                257, END);
-        assertRefused(out + ": was prepared with tokenizer bytes, now it is gpt2; use another directory, or --overwrite"
-                + " to replace what is there", () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
+        Settings other =
+                new Settings(List.of(source), out, Corpus.Options.DEFAULT, Division.AUTO, 0.2, 1000, "gpt2", 257, END);
+        assertRefused(
+                out + ": was prepared with tokenizer bytes, now it is gpt2; use another directory, or --overwrite"
+                        + " to replace what is there",
+                () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
         assertTrue(Prepare.run(other, BYTES, 1, true, (a, b, c) -> {}).fresh());
         assertTrue(Files.readString(out.resolve("prepare.json")).contains("\"gpt2\""));
 
         Path shard = out.resolve("train-00000.bin");
         Files.delete(shard);
-        assertRefused(shard + ": listed in prepare.json but missing; use another directory, or --overwrite to replace"
-                + " what is there", () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
+        assertRefused(
+                shard + ": listed in prepare.json but missing; use another directory, or --overwrite to replace"
+                        + " what is there",
+                () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
         Files.delete(out.resolve("prepare.json"));
-        assertRefused(out + ": has token files but no prepare.json; use another directory, or --overwrite to replace"
-                + " what is there", () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
+        assertRefused(
+                out + ": has token files but no prepare.json; use another directory, or --overwrite to replace"
+                        + " what is there",
+                () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
         Files.writeString(out.resolve("prepare.json"), "{\"format\":2}");
-        assertRefused(out.resolve("prepare.json") + ": not a manifest of format 1; use another directory, or"
-                + " --overwrite to replace what is there", () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
+        assertRefused(
+                out.resolve("prepare.json") + ": not a manifest of format 1; use another directory, or"
+                        + " --overwrite to replace what is there",
+                () -> Prepare.run(other, BYTES, 1, false, (a, b, c) -> {}));
     }
 
     @Test
@@ -178,8 +221,16 @@ final class PrepareTest {
     @Test
     void aSingleFileIsDividedAtItsTail() throws IOException {
         Path file = write("book.txt", "line\n".repeat(99) + "end");
-        Settings settings = new Settings(List.of(file), root.resolve("out"), Corpus.Options.DEFAULT, Division.AUTO, 0.1,
-                1_000_000, "bytes", 257, END);
+        Settings settings = new Settings(
+                List.of(file),
+                root.resolve("out"),
+                Corpus.Options.DEFAULT,
+                Division.AUTO,
+                0.1,
+                1_000_000,
+                "bytes",
+                257,
+                END);
         List<Long> progress = new ArrayList<>();
         Result result = Prepare.run(settings, BYTES, 1, false, (done, total, documents) -> progress.add(done));
         assertEquals(Division.TAILS, result.division());
@@ -204,28 +255,61 @@ final class PrepareTest {
     void saysWhatIsWrong() throws IOException {
         Path none = root.resolve("none");
         assertRefused(none + ": no such file or folder", () -> Corpus.open(List.of(none), Corpus.Options.DEFAULT));
-        assertRefused("corpus: no file to read in [" + source + "]; skipped {}, extensions wanted: all",
+        assertRefused(
+                "corpus: no file to read in [" + source + "]; skipped {}, extensions wanted: all",
                 () -> Corpus.open(List.of(source), Corpus.Options.DEFAULT));
         Path bad = root.resolve("bad.zip");
         Files.writeString(bad, "PK no zip");
-        assertRefused(bad + ": damaged archive: zip END header not found",
+        assertRefused(
+                bad + ": damaged archive: zip END header not found",
                 () -> Corpus.open(List.of(bad), Corpus.Options.DEFAULT));
         write("a.txt", "aa");
         write("b.txt", "bb");
-        assertRefused("prepare: the output " + source.resolve("out") + " lies inside the source " + source
-                + "; choose a directory outside",
-                () -> Prepare.run(new Settings(List.of(source), source.resolve("out"), Corpus.Options.DEFAULT,
-                        Division.AUTO, 0.1, 1000, "bytes", 257, END), BYTES, 1, false, (a, b, c) -> {}));
-        assertRefused("prepare: none of 2 documents fell into the validation part of 1.0E-4; raise the fraction, set it"
-                + " to 0, or divide by tails", () -> Prepare.run(new Settings(List.of(source), root.resolve("small"),
-                        Corpus.Options.DEFAULT, Division.AUTO, 1e-4, 1000, "bytes", 257, END), BYTES, 1, false,
+        assertRefused(
+                "prepare: the output " + source.resolve("out") + " lies inside the source " + source
+                        + "; choose a directory outside",
+                () -> Prepare.run(
+                        new Settings(
+                                List.of(source),
+                                source.resolve("out"),
+                                Corpus.Options.DEFAULT,
+                                Division.AUTO,
+                                0.1,
+                                1000,
+                                "bytes",
+                                257,
+                                END),
+                        BYTES,
+                        1,
+                        false,
                         (a, b, c) -> {}));
-        assertRefused("prepare: a.txt: token 300 at position 1; expected 0 to 256",
+        assertRefused(
+                "prepare: none of 2 documents fell into the validation part of 1.0E-4; raise the fraction, set it"
+                        + " to 0, or divide by tails",
+                () -> Prepare.run(
+                        new Settings(
+                                List.of(source),
+                                root.resolve("small"),
+                                Corpus.Options.DEFAULT,
+                                Division.AUTO,
+                                1e-4,
+                                1000,
+                                "bytes",
+                                257,
+                                END),
+                        BYTES,
+                        1,
+                        false,
+                        (a, b, c) -> {}));
+        assertRefused(
+                "prepare: a.txt: token 300 at position 1; expected 0 to 256",
                 () -> Prepare.run(settings("tokens"), text -> new int[] {300}, 1, false, (a, b, c) -> {}));
-        assertRefused("prepare: validation fraction 1.0; expected 0 to below 1", () -> new Settings(List.of(), root,
-                Corpus.Options.DEFAULT, Division.AUTO, 1, 1000, "bytes", 257, END));
-        assertRefused("prepare: end of text 257; expected 0 to 256", () -> new Settings(List.of(), root,
-                Corpus.Options.DEFAULT, Division.AUTO, 0, 1000, "bytes", 257, 257));
+        assertRefused(
+                "prepare: validation fraction 1.0; expected 0 to below 1",
+                () -> new Settings(List.of(), root, Corpus.Options.DEFAULT, Division.AUTO, 1, 1000, "bytes", 257, END));
+        assertRefused(
+                "prepare: end of text 257; expected 0 to 256",
+                () -> new Settings(List.of(), root, Corpus.Options.DEFAULT, Division.AUTO, 0, 1000, "bytes", 257, 257));
     }
 
     private static void assertRefused(String message, Executable code) {
@@ -233,8 +317,16 @@ final class PrepareTest {
     }
 
     private Settings settings(String out) {
-        return new Settings(List.of(source), root.resolve(out), Corpus.Options.DEFAULT, Division.AUTO, 0.2, 1000,
-                "bytes", 257, END);
+        return new Settings(
+                List.of(source),
+                root.resolve(out),
+                Corpus.Options.DEFAULT,
+                Division.AUTO,
+                0.2,
+                1000,
+                "bytes",
+                257,
+                END);
     }
 
     private Result run(String out, int threads, boolean overwrite) throws IOException {
@@ -255,8 +347,10 @@ final class PrepareTest {
 
     private Path zip(String name, Map<String, String> entries) throws IOException {
         Path file = root.resolve(name);
-        try (OutputStream out = Files.newOutputStream(file); ZipOutputStream zip = new ZipOutputStream(out)) {
-            for (Map.Entry<String, String> entry : new TreeMap<>(entries).descendingMap().entrySet()) {
+        try (OutputStream out = Files.newOutputStream(file);
+                ZipOutputStream zip = new ZipOutputStream(out)) {
+            for (Map.Entry<String, String> entry :
+                    new TreeMap<>(entries).descendingMap().entrySet()) {
                 zip.putNextEntry(new ZipEntry(entry.getKey()));
                 zip.write(entry.getValue().getBytes(StandardCharsets.UTF_8));
             }
@@ -280,8 +374,9 @@ final class PrepareTest {
                 for (int token : tokens) {
                     latin.append((char) token);
                 }
-                Stream.of(latin.substring(1).split("\u0100", -1)).forEach(text -> texts.add(
-                        new String(text.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)));
+                Stream.of(latin.substring(1).split("\u0100", -1))
+                        .forEach(text -> texts.add(
+                                new String(text.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)));
             }
         }
         return texts;
@@ -291,7 +386,8 @@ final class PrepareTest {
         Map<String, String> contents = new HashMap<>();
         try (Stream<Path> files = Files.list(root.resolve(out))) {
             for (Path file : files.toList()) {
-                contents.put(file.getFileName().toString(),
+                contents.put(
+                        file.getFileName().toString(),
                         new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1));
             }
         }

@@ -51,24 +51,30 @@ final class TokenFileTest {
             read.copy(0, tokens, 0, 2);
             assertArrayEquals(new int[] {1, 65_535}, tokens);
         }
-        assertRefused(bare + ": 4 bytes; expected a header of 1024 (files of bare 16-bit tokens need the headerless"
-                + " option)", () -> TokenFile.open(bare).close());
+        assertRefused(
+                bare + ": 4 bytes; expected a header of 1024 (files of bare 16-bit tokens need the headerless"
+                        + " option)",
+                () -> TokenFile.open(bare).close());
         Files.write(bare, new byte[3]);
-        assertRefused(bare + ": 3 bytes; expected an even number for 16-bit tokens",
+        assertRefused(
+                bare + ": 3 bytes; expected an even number for 16-bit tokens",
                 () -> TokenFile.openHeaderless(bare).close());
         Files.write(bare, header(20240520, 1, 0, 0));
-        assertRefused(bare + ": has a token file header (magic 20240520); open it without the headerless option",
+        assertRefused(
+                bare + ": has a token file header (magic 20240520); open it without the headerless option",
                 () -> TokenFile.openHeaderless(bare).close());
     }
 
     @Test
     void refusesOtherFilesAndSizes() throws IOException {
         Path file = directory.resolve("x.bin");
-        String versions = "; expected 20240520, 1 or 20240801, 7 (files of bare 16-bit tokens need the headerless"
-                + " option)";
+        String versions =
+                "; expected 20240520, 1 or 20240801, 7 (files of bare 16-bit tokens need the headerless" + " option)";
         Object[][] cases = {
-            {new byte[1023], "1023 bytes; expected a header of 1024 (files of bare 16-bit tokens need the headerless"
-                    + " option)"},
+            {
+                new byte[1023],
+                "1023 bytes; expected a header of 1024 (files of bare 16-bit tokens need the headerless" + " option)"
+            },
             {new byte[1024], "magic 0, version 0" + versions},
             {header(20240520, 7, 0, 0), "magic 20240520, version 7" + versions},
             {header(20240801, 1, 0, 0), "magic 20240801, version 1" + versions},
@@ -89,9 +95,11 @@ final class TokenFileTest {
     void aFailedWriteLeavesTheOldFile() throws IOException {
         Path file = directory.resolve("t.bin");
         Files.writeString(file, "old");
-        assertRefused("token 100 at position 1; expected 0 to 99",
+        assertRefused(
+                "token 100 at position 1; expected 0 to 99",
                 () -> TokenFileWriter.write(file, 100, out -> out.append(new int[] {5, 100})));
-        assertRefused("token -1 at position 0; expected 0 to 99",
+        assertRefused(
+                "token -1 at position 0; expected 0 to 99",
                 () -> TokenFileWriter.write(file, 100, out -> out.append(-1)));
         assertEquals("old", Files.readString(file));
         assertEquals(1, directory.toFile().list().length);
@@ -102,7 +110,11 @@ final class TokenFileTest {
     }
 
     private static byte[] header(int magic, int version, int tokens, int dataBytes) {
-        return ByteBuffer.allocate(1024 + dataBytes).order(ByteOrder.LITTLE_ENDIAN).putInt(magic).putInt(version)
-                .putInt(tokens).array();
+        return ByteBuffer.allocate(1024 + dataBytes)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(magic)
+                .putInt(version)
+                .putInt(tokens)
+                .array();
     }
 }

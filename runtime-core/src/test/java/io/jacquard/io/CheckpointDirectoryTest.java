@@ -35,9 +35,11 @@ final class CheckpointDirectoryTest {
             assertEquals("step-" + step, saved.getFileName().toString());
             assertEquals(Optional.empty(), CheckpointDirectory.verify(saved));
         }
-        assertEquals(List.of(100L, 20L, 9L, 0L),
+        assertEquals(
+                List.of(100L, 20L, 9L, 0L),
                 directory.list().stream().map(CheckpointDirectory.Found::step).toList());
-        Path newest = directory.newestVerified(CheckpointDirectoryTest::unexpected).orElseThrow();
+        Path newest =
+                directory.newestVerified(CheckpointDirectoryTest::unexpected).orElseThrow();
         assertEquals("step 100", Files.readString(newest.resolve("state.txt")));
         assertEquals("step 100", Files.readString(newest.resolve("ranks/0.txt")));
     }
@@ -78,13 +80,15 @@ final class CheckpointDirectoryTest {
         List<String> report = new ArrayList<>();
         assertEquals(Optional.of(root.resolve("step-1")), directory.newestVerified(report::add));
         String expectedHash = hash("step 3");
-        assertEquals(List.of(
-                "skipped " + root.resolve("step-99") + ": manifest.json is not as it was written for step 99",
-                "skipped " + root.resolve("step-6") + ": no manifest.json: it was never finished",
-                "skipped " + root.resolve("step-5") + ": state.txt is missing",
-                "skipped " + root.resolve("step-4") + ": state.txt has 7 bytes; expected 6",
-                "skipped " + root.resolve("step-3") + ": state.txt has SHA-256 " + hash("step x") + "; expected "
-                        + expectedHash), report);
+        assertEquals(
+                List.of(
+                        "skipped " + root.resolve("step-99") + ": manifest.json is not as it was written for step 99",
+                        "skipped " + root.resolve("step-6") + ": no manifest.json: it was never finished",
+                        "skipped " + root.resolve("step-5") + ": state.txt is missing",
+                        "skipped " + root.resolve("step-4") + ": state.txt has 7 bytes; expected 6",
+                        "skipped " + root.resolve("step-3") + ": state.txt has SHA-256 " + hash("step x")
+                                + "; expected " + expectedHash),
+                report);
         assertEquals(Optional.of("not named step-<N>"), CheckpointDirectory.verify(root));
     }
 
@@ -92,18 +96,25 @@ final class CheckpointDirectoryTest {
     void aFailedSaveLeavesNothingAndTheOldState() throws IOException {
         CheckpointDirectory directory = CheckpointDirectory.open(root);
         directory.save(5, state(5));
-        assertEquals("disk full", assertThrows(IOException.class, () -> directory.save(5, to -> {
-            Files.writeString(to.resolve("state.txt"), "half");
-            throw new IOException("disk full");
-        })).getMessage());
+        assertEquals(
+                "disk full",
+                assertThrows(
+                                IOException.class,
+                                () -> directory.save(5, to -> {
+                                    Files.writeString(to.resolve("state.txt"), "half");
+                                    throw new IOException("disk full");
+                                }))
+                        .getMessage());
         assertEquals(List.of("step-5"), names());
-        assertEquals(Optional.of(root.resolve("step-5")),
-                directory.newestVerified(CheckpointDirectoryTest::unexpected));
+        assertEquals(
+                Optional.of(root.resolve("step-5")), directory.newestVerified(CheckpointDirectoryTest::unexpected));
         directory.save(5, to -> Files.writeString(to.resolve("other.txt"), "new"));
         assertEquals(List.of("step-5"), names());
         assertFalse(Files.exists(root.resolve("step-5/state.txt")));
-        assertEquals("save: step -1 is negative",
-                assertThrows(IllegalArgumentException.class, () -> directory.save(-1, state(1))).getMessage());
+        assertEquals(
+                "save: step -1 is negative",
+                assertThrows(IllegalArgumentException.class, () -> directory.save(-1, state(1)))
+                        .getMessage());
     }
 
     @Test
@@ -111,12 +122,13 @@ final class CheckpointDirectoryTest {
         CheckpointDirectory.open(root).save(5, state(5));
         Files.move(root.resolve("step-5"), root.resolve("step-5.replaced"));
         Files.createDirectories(root.resolve("step-5.tmp-999999999999999-0badcafe-1/x"));
-        Files.createDirectories(root.resolve("step-6.tmp-" + ProcessHandle.current().pid() + "-0badcafe-1"));
+        Files.createDirectories(
+                root.resolve("step-6.tmp-" + ProcessHandle.current().pid() + "-0badcafe-1"));
         Files.createDirectories(root.resolve("notes.tmp"));
         CheckpointDirectory directory = CheckpointDirectory.open(root);
         assertEquals(List.of("notes.tmp", "step-5"), names());
-        assertEquals(Optional.of(root.resolve("step-5")),
-                directory.newestVerified(CheckpointDirectoryTest::unexpected));
+        assertEquals(
+                Optional.of(root.resolve("step-5")), directory.newestVerified(CheckpointDirectoryTest::unexpected));
     }
 
     @Test
@@ -126,13 +138,19 @@ final class CheckpointDirectoryTest {
         CheckpointDirectory directory = CheckpointDirectory.openReadOnly(root);
         assertEquals(1, directory.list().size());
         assertEquals(List.of("step-5", "step-6.tmp-999999999999999-0badcafe-1"), names());
-        assertEquals("save: " + root + " was opened read-only",
-                assertThrows(IllegalStateException.class, () -> directory.save(6, state(6))).getMessage());
-        assertEquals("prune: " + root + " was opened read-only",
-                assertThrows(IllegalStateException.class, () -> directory.prune(1, 0)).getMessage());
+        assertEquals(
+                "save: " + root + " was opened read-only",
+                assertThrows(IllegalStateException.class, () -> directory.save(6, state(6)))
+                        .getMessage());
+        assertEquals(
+                "prune: " + root + " was opened read-only",
+                assertThrows(IllegalStateException.class, () -> directory.prune(1, 0))
+                        .getMessage());
         Path none = root.resolve("none");
-        assertEquals(none + ": no such directory", assertThrows(IllegalArgumentException.class,
-                () -> CheckpointDirectory.openReadOnly(none)).getMessage());
+        assertEquals(
+                none + ": no such directory",
+                assertThrows(IllegalArgumentException.class, () -> CheckpointDirectory.openReadOnly(none))
+                        .getMessage());
     }
 
     @Test
@@ -146,8 +164,10 @@ final class CheckpointDirectoryTest {
         directory.prune(2, 40);
         assertEquals(List.of("step-100", "step-40", "step-80", "step-90"), names());
         assertEquals(List.of(root.resolve("step-40")), directory.prune(2, 0));
-        assertEquals("prune: keepLast=0, keepEvery=0; expected keepLast >= 1 and keepEvery >= 0",
-                assertThrows(IllegalArgumentException.class, () -> directory.prune(0, 0)).getMessage());
+        assertEquals(
+                "prune: keepLast=0, keepEvery=0; expected keepLast >= 1 and keepEvery >= 0",
+                assertThrows(IllegalArgumentException.class, () -> directory.prune(0, 0))
+                        .getMessage());
     }
 
     @Test
@@ -184,7 +204,8 @@ final class CheckpointDirectoryTest {
         failing.save(9, to -> {
             throw new IllegalStateException("bad snapshot");
         });
-        assertEquals("background save failed: bad snapshot",
+        assertEquals(
+                "background save failed: bad snapshot",
                 assertThrows(IOException.class, failing::close).getMessage());
     }
 
@@ -194,10 +215,17 @@ final class CheckpointDirectoryTest {
         long newest = -1;
         int leftovers = 0;
         for (int round = 0; round < 6; round++) {
-            Process child = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                    "-cp", System.getProperty("java.class.path"), "-Xshare:auto", "-XX:TieredStopAtLevel=1",
-                    CrashingSaver.class.getName(), root.toString())
-                    .redirectErrorStream(true).start();
+            Process child = new ProcessBuilder(
+                            Path.of(System.getProperty("java.home"), "bin", "java")
+                                    .toString(),
+                            "-cp",
+                            System.getProperty("java.class.path"),
+                            "-Xshare:auto",
+                            "-XX:TieredStopAtLevel=1",
+                            CrashingSaver.class.getName(),
+                            root.toString())
+                    .redirectErrorStream(true)
+                    .start();
             try (var lines = child.inputReader()) {
                 String line = lines.readLine();
                 for (int i = 0; i < 3 && line != null; i++) {
@@ -210,7 +238,9 @@ final class CheckpointDirectoryTest {
             }
             leftovers += names().stream().anyMatch(name -> name.contains(".tmp-")) ? 1 : 0;
             CheckpointDirectory directory = CheckpointDirectory.open(root);
-            Path found = directory.newestVerified(CheckpointDirectoryTest::unexpected).orElseThrow();
+            Path found = directory
+                    .newestVerified(CheckpointDirectoryTest::unexpected)
+                    .orElseThrow();
             long step = Long.parseLong(found.getFileName().toString().substring(5));
             assertTrue(step >= newest, step + " found, " + newest + " was saved");
             assertTrue(names().stream().allMatch(name -> name.matches("step-\\d+")), names().toString());
@@ -225,9 +255,11 @@ final class CheckpointDirectoryTest {
 
         public static void main(String[] arguments) throws IOException {
             CheckpointDirectory directory = CheckpointDirectory.open(Path.of(arguments[0]));
-            long first = directory.newestVerified(line -> {})
-                    .map(path -> Long.parseLong(path.getFileName().toString().substring(5))).orElse(0L);
-            for (long step = first;; step++) { // the first one replaces what is there
+            long first = directory
+                    .newestVerified(line -> {})
+                    .map(path -> Long.parseLong(path.getFileName().toString().substring(5)))
+                    .orElse(0L);
+            for (long step = first; ; step++) { // the first one replaces what is there
                 long now = step;
                 directory.save(step, to -> {
                     for (int file = 0; file < 4; file++) {
@@ -248,8 +280,8 @@ final class CheckpointDirectoryTest {
     }
 
     private static String hash(String text) throws Exception {
-        return HexFormat.of().formatHex(
-                MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+        return HexFormat.of()
+                .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
     }
 
     private static void unexpected(String report) {

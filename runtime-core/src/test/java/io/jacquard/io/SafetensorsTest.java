@@ -42,7 +42,8 @@ final class SafetensorsTest {
             assertEquals(Map.of("format", "pt", "who", "\"me\"\n"), read.metadata());
             assertEquals(25, read.tensors().size());
             for (SafetensorsType type : SafetensorsType.values()) {
-                assertEquals(type, Objects.requireNonNull(read.find("t." + type)).type());
+                assertEquals(
+                        type, Objects.requireNonNull(read.find("t." + type)).type());
                 assertEquals(-1, read.data("t." + type).mismatch(bytes(type.bits(), type.ordinal())), type.name());
             }
             assertEquals(4, read.data("scalar").byteSize());
@@ -50,8 +51,10 @@ final class SafetensorsTest {
             assertEquals(9, read.data("näme/\u2028\uD83D\uDE00").get(ValueLayout.JAVA_BYTE, 0));
             assertTrue(read.data("scalar").isReadOnly());
             assertNull(read.find("none"));
-            assertEquals(file + ": no tensor 'none' among its 25",
-                    assertThrows(IllegalArgumentException.class, () -> read.data("none")).getMessage());
+            assertEquals(
+                    file + ": no tensor 'none' among its 25",
+                    assertThrows(IllegalArgumentException.class, () -> read.data("none"))
+                            .getMessage());
         }
         assertEquals(List.of("all.safetensors"), names());
     }
@@ -66,7 +69,9 @@ final class SafetensorsTest {
                 .add("i", SafetensorsType.I64, List.of(1L), bytes(8, 0))
                 .write(file);
         try (Safetensors read = Safetensors.open(file)) {
-            assertEquals(List.of("i", "a", "z", "b"), read.tensors().stream().map(SafetensorsEntry::name).toList());
+            assertEquals(
+                    List.of("i", "a", "z", "b"),
+                    read.tensors().stream().map(SafetensorsEntry::name).toList());
         }
         byte[] content = Files.readAllBytes(file);
         assertEquals(4096 + 19, content.length);
@@ -109,14 +114,18 @@ final class SafetensorsTest {
     void aFailedWriteLeavesTheOldFile() throws IOException {
         Path file = directory.resolve("m.safetensors");
         Files.writeString(file, "old");
-        SafetensorsWriter shortSource = new SafetensorsWriter()
-                .add("w", SafetensorsType.F32, List.of(2L), out -> out.write(bytes(4, 0)));
-        assertEquals("safetensors: tensor 'w': its source gave 4 bytes; expected 8 for F32 [2]",
-                assertThrows(IllegalArgumentException.class, () -> shortSource.write(file)).getMessage());
-        SafetensorsWriter longSource = new SafetensorsWriter()
-                .add("w", SafetensorsType.F32, List.of(2L), out -> out.write(bytes(12, 0)));
-        assertEquals("safetensors: tensor 'w': its source gave more than the 8 bytes of F32 [2]",
-                assertThrows(IllegalArgumentException.class, () -> longSource.write(file)).getMessage());
+        SafetensorsWriter shortSource =
+                new SafetensorsWriter().add("w", SafetensorsType.F32, List.of(2L), out -> out.write(bytes(4, 0)));
+        assertEquals(
+                "safetensors: tensor 'w': its source gave 4 bytes; expected 8 for F32 [2]",
+                assertThrows(IllegalArgumentException.class, () -> shortSource.write(file))
+                        .getMessage());
+        SafetensorsWriter longSource =
+                new SafetensorsWriter().add("w", SafetensorsType.F32, List.of(2L), out -> out.write(bytes(12, 0)));
+        assertEquals(
+                "safetensors: tensor 'w': its source gave more than the 8 bytes of F32 [2]",
+                assertThrows(IllegalArgumentException.class, () -> longSource.write(file))
+                        .getMessage());
         assertEquals("old", Files.readString(file));
         assertEquals(List.of("m.safetensors"), names());
     }
@@ -124,13 +133,17 @@ final class SafetensorsTest {
     @Test
     void refusesWhatCannotBeWritten() {
         SafetensorsWriter writer = new SafetensorsWriter().add("w", SafetensorsType.U8, List.of(), bytes(1, 0));
-        assertRefused("safetensors: tensor 'w' is there twice",
+        assertRefused(
+                "safetensors: tensor 'w' is there twice",
                 () -> writer.add("w", SafetensorsType.U8, List.of(), bytes(1, 0)));
-        assertRefused("safetensors: the name '__metadata__' is reserved",
+        assertRefused(
+                "safetensors: the name '__metadata__' is reserved",
                 () -> writer.add("__metadata__", SafetensorsType.U8, List.of(), bytes(1, 0)));
-        assertRefused("safetensors: tensor 'v' has 5 bytes; expected 4 for F32 [1]",
+        assertRefused(
+                "safetensors: tensor 'v' has 5 bytes; expected 4 for F32 [1]",
                 () -> writer.add("v", SafetensorsType.F32, List.of(1L), bytes(5, 0)));
-        assertRefused("shape [-1] has a negative dimension",
+        assertRefused(
+                "shape [-1] has a negative dimension",
                 () -> writer.add("v", SafetensorsType.F32, List.of(-1L), bytes(5, 0)));
     }
 
@@ -162,22 +175,28 @@ final class SafetensorsTest {
     @Test
     void shardsThatDisagreeWithTheIndexAreRefused() throws IOException {
         Path index = directory.resolve("model.safetensors.index.json");
-        assertRefused(directory + ": no weights; expected model.safetensors or model.safetensors.index.json",
+        assertRefused(
+                directory + ": no weights; expected model.safetensors or model.safetensors.index.json",
                 () -> ModelDirectory.open(directory).close());
-        new SafetensorsWriter().add("a", SafetensorsType.U8, List.of(), bytes(1, 0))
-                .add("b", SafetensorsType.U8, List.of(), bytes(1, 0)).write(directory.resolve("s1.safetensors"));
+        new SafetensorsWriter()
+                .add("a", SafetensorsType.U8, List.of(), bytes(1, 0))
+                .add("b", SafetensorsType.U8, List.of(), bytes(1, 0))
+                .write(directory.resolve("s1.safetensors"));
         String[][] cases = {
             {"[]", index + ": JSON does not start with an object; expected '{'"},
             {"{}", index + ": no object 'weight_map'"},
             {"{'weight_map':{'a':1}}", index + ": the file of tensor 'a' is not a string"},
             {"{'weight_map':{'a':'s1.safetensors'}}", index + ": does not list tensor 'b' of 's1.safetensors'"},
             {"{'weight_map':{'c':'s1.safetensors'}}", index + ": tensor 'c' is not in 's1.safetensors'"},
-            {"{'weight_map':{'a':'s2.safetensors'}}",
-                index + ": tensor 'a' is in 's2.safetensors', which is missing"},
-            {"{'weight_map':{'a':'../s1.safetensors'}}",
-                index + ": tensor 'a' is in '../s1.safetensors'; expected the plain name of a file beside it"},
-            {"{'weight_map':{'a':'/etc/passwd'}}",
-                index + ": tensor 'a' is in '/etc/passwd'; expected the plain name of a file beside it"},
+            {"{'weight_map':{'a':'s2.safetensors'}}", index + ": tensor 'a' is in 's2.safetensors', which is missing"},
+            {
+                "{'weight_map':{'a':'../s1.safetensors'}}",
+                index + ": tensor 'a' is in '../s1.safetensors'; expected the plain name of a file beside it"
+            },
+            {
+                "{'weight_map':{'a':'/etc/passwd'}}",
+                index + ": tensor 'a' is in '/etc/passwd'; expected the plain name of a file beside it"
+            },
             {"{'weight_map':{'a':'s1.safetensors','a':'s1.safetensors'}}", index + ": duplicate key 'a'"},
             {"{'weight_map':{'a':'s1.safetensors'", index + ": not valid JSON at character 35"},
         };
@@ -210,7 +229,8 @@ final class SafetensorsTest {
         String text = "{\"a\":[1,-2,3.5,true,false,null,\"x\\n\"],\"b\":{},\"c\":[]}";
         assertEquals(text, Json.render(Json.parseObject("t", text)));
         assertEquals("{\n  \"b\": {}\n}\n", Json.renderLines(Map.of("b", Collections.emptyMap())));
-        assertRefused("t: the integer '9223372036854775808' does not fit 64 bits",
+        assertRefused(
+                "t: the integer '9223372036854775808' does not fit 64 bits",
                 () -> Json.parseObject("t", "{\"a\":9223372036854775808}"));
     }
 }
