@@ -103,7 +103,7 @@ public final class Gradients {
         }
         seed.storage().gradientShares--;
         if (dy == null) {
-            g.scope.release(seed.storage(), "was the gradient of the result of backward");
+            g.freeIfUnused(seed.storage(), "was the gradient of the result of backward"); // unless it is a wanted one
         }
         List<@Nullable Tensor> list = new ArrayList<>();
         for (Tensor w : wanted) {
@@ -130,9 +130,19 @@ public final class Gradients {
         }
         dt.storage().gradientShares--;
         freeIfUnused(dt.storage(), "was a gradient, freed after its last use");
-        if (node != null && t != root) {
+        if (node != null && t.storage() != root.storage() && !isView(t, node)) {
             freeIfUnused(t.storage(), "was freed by backward after its last use; keep() it to read it later");
         }
+    }
+
+    /// The memory of a view is its input's: freed when that is visited, and never when that is a leaf.
+    private static boolean isView(Tensor t, Node node) {
+        for (Tensor input : node.inputs()) {
+            if (input.storage() == t.storage()) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /// A gradient may lie in the memory of a value (cross entropy in place), so both counts must be down.

@@ -96,10 +96,15 @@ public final class Scope implements AutoCloseable {
         return s;
     }
 
-    /// Hands `tensor` to the parent scope: it outlives this one.
+    /// Hands `tensor` to the parent scope: it outlives this one. A tensor of an outer scope does so anyway.
     public Tensor keep(Tensor tensor) {
         if (parent == null || arena != null) {
             throw new IllegalStateException("scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");
+        }
+        for (Scope s = parent; s != null; s = s.parent) {
+            if (s.owned.contains(tensor.storage())) {
+                return tensor;
+            }
         }
         if (!owned.remove(tensor.storage())) {
             throw new IllegalStateException("scope '" + name + "' does not own " + tensor);
