@@ -1,0 +1,21 @@
+/// Tensors, autograd, layers, optimizers, data, files and the CPU backend of Jacquard.
+module io.jacquard.core {
+    requires static org.jspecify;
+    requires java.management;
+    requires jdk.incubator.vector;
+    requires jdk.management;
+    requires org.bytedeco.dnnl;
+    requires org.bytedeco.javacpp;
+    requires tools.jackson.core;
+
+    exports io.jacquard.data;
+    exports io.jacquard.data.tokenizer;
+    exports io.jacquard.io;
+    exports io.jacquard.nn;
+    exports io.jacquard.ops;
+    exports io.jacquard.optim;
+    exports io.jacquard.tensor;
+    exports io.jacquard.tensor.spi;
+
+    uses io.jacquard.tensor.spi.BackendProvider;
+}
