@@ -1,6 +1,6 @@
 /// Tensors, autograd, layers, optimizers, data, files and the CPU backend of Jacquard.
 module io.jacquard.core {
-    requires static org.jspecify;
+    requires static transitive org.jspecify;
     requires java.management;
     requires jdk.incubator.vector;
     requires jdk.management;
@@ -18,4 +18,7 @@ module io.jacquard.core {
     exports io.jacquard.tensor.spi;
 
     uses io.jacquard.tensor.spi.BackendProvider;
+
+    provides io.jacquard.tensor.spi.BackendProvider with
+            io.jacquard.cpu.CpuBackendProvider;
 }
