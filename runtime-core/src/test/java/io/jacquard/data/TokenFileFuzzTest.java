@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Tag;
 /// Runs its seeds as a plain test, and for long with `JAZZER_FUZZ=1`.
 @Tag("fuzz")
 final class TokenFileFuzzTest {
-    @FuzzTest
+    @FuzzTest(maxDuration = "1m")
     void file(byte[] bytes) throws IOException {
         Path file = Files.createTempFile("tokens", ".bin");
         try {
