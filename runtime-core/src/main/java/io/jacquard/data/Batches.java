@@ -83,8 +83,8 @@ public final class Batches implements AutoCloseable {
     /// Uses shards that are open already; `close()` closes them.
     public static Batches of(List<TokenFile> shards, int context, int vocabulary, long seed) {
         if (context < 1 || vocabulary < 1) {
-            throw new IllegalArgumentException("batches: context=" + context + ", vocabulary=" + vocabulary
-                    + "; expected both to be at least 1");
+            throw new IllegalArgumentException(
+                    "batches: context=" + context + ", vocabulary=" + vocabulary + "; expected both to be at least 1");
         }
         Batches batches = new Batches(shards, context, vocabulary, seed);
         if (batches.windows == 0) {
@@ -141,8 +141,8 @@ public final class Batches implements AutoCloseable {
         }
     }
 
-    /// Fills sequences `batch * rows ...` in file order, for validation. Rows after the last window have tokens 0 and
-    /// labels [#IGNORED], so that every window counts exactly once with batches of a fixed size.
+    /// Fills sequences `batch * rows ...` in file order, for validation. Rows after the last window have tokens 0
+    /// and labels [#IGNORED], so that every window counts exactly once with batches of a fixed size.
     ///
     /// @return the number of rows that are windows; 0 from batch [#sequentialBatches(int)] on
     public int fillSequential(long batch, int rows, int[] tokens, int[] labels) {

@@ -21,8 +21,7 @@ public final class TokenFile implements AutoCloseable {
     static final int VERSION_16 = 1;
     static final int MAGIC_32 = 20240801;
     static final int VERSION_32 = 7;
-    private static final ValueLayout.OfShort U16 =
-            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final Path file;
@@ -55,6 +54,7 @@ public final class TokenFile implements AutoCloseable {
         return open(file, true);
     }
 
+    @SuppressWarnings("MustBeClosedChecker") // the result owns the arena
     private static TokenFile open(Path file, boolean headerless) throws IOException {
         Arena arena = Arena.ofShared();
         try {

@@ -7,13 +7,15 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 
-/// Writes one shard, streaming; the file appears, complete and on the disk, when [#write] returns.
+/// Writes one shard, streaming; the file appears, complete and on the disk, with [#finish()]. Closing the writer before
+/// that abandons it and leaves an older file as it was.
 ///
 /// Tokens are 16 bits wide for a vocabulary of at most 65536 ids, 32 otherwise.
-public final class TokenFileWriter {
+public final class TokenFileWriter implements AutoCloseable {
     /// The header counts tokens in 31 bits.
     public static final long MAX_TOKENS = Integer.MAX_VALUE;
 
+    private final AtomicFiles.Output output;
     private final FileChannel out;
     private final int vocabulary;
     private final boolean wide;
@@ -27,28 +29,36 @@ public final class TokenFileWriter {
         void writeTo(TokenFileWriter out) throws IOException;
     }
 
-    private TokenFileWriter(FileChannel out, int vocabulary) {
-        this.out = out;
+    private TokenFileWriter(AtomicFiles.Output output, int vocabulary) throws IOException {
+        this.output = output;
         this.vocabulary = vocabulary;
+        out = output.channel();
         wide = vocabulary > 1 << 16;
+        out.position(TokenFile.HEADER_BYTES);
     }
 
-    /// Replaces or creates `file`, atomically, with what `source` appends; returns the number of tokens.
+    /// Begins to replace or create `file`.
     ///
     /// @param vocabulary number of ids; every token must be below it
-    public static long write(Path file, int vocabulary, Source source) throws IOException {
+    public static TokenFileWriter open(Path file, int vocabulary) throws IOException {
         if (vocabulary < 1) {
             throw new IllegalArgumentException(file + ": vocabulary size " + vocabulary + "; expected at least 1");
         }
-        long[] length = new long[1];
-        AtomicFiles.write(file, out -> {
-            TokenFileWriter writer = new TokenFileWriter(out, vocabulary);
-            out.position(TokenFile.HEADER_BYTES);
+        AtomicFiles.Output output = AtomicFiles.open(file);
+        try {
+            return new TokenFileWriter(output, vocabulary);
+        } catch (IOException | RuntimeException | Error e) {
+            output.close();
+            throw e;
+        }
+    }
+
+    /// Replaces or creates `file` with what `source` appends; returns the number of tokens.
+    public static long write(Path file, int vocabulary, Source source) throws IOException {
+        try (TokenFileWriter writer = open(file, vocabulary)) {
             source.writeTo(writer);
-            writer.finish();
-            length[0] = writer.length;
-        }, written -> TokenFile.open(written).close());
-        return length[0];
+            return writer.finish();
+        }
     }
 
     /// Number of tokens so far.
@@ -86,7 +96,8 @@ public final class TokenFileWriter {
         }
     }
 
-    private void finish() throws IOException {
+    /// Completes the file and returns the number of tokens; only `close()` may follow.
+    public long finish() throws IOException {
         AtomicFiles.writeFully(out, buffer.flip());
         ByteBuffer header = ByteBuffer.allocate(TokenFile.HEADER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         header.putInt(wide ? TokenFile.MAGIC_32 : TokenFile.MAGIC_16);
@@ -94,5 +105,12 @@ public final class TokenFileWriter {
         header.putInt((int) length).rewind();
         out.position(0);
         AtomicFiles.writeFully(out, header);
+        output.commit(written -> TokenFile.open(written).close());
+        return length;
+    }
+
+    @Override
+    public void close() throws IOException {
+        output.close();
     }
 }

@@ -48,23 +48,53 @@ public final class AtomicFiles {
 
     private AtomicFiles() {}
 
-    /// Replaces or creates `target`.
-    public static void write(Path target, Body body, Check check) throws IOException {
-        Path temporary = temporary(target);
-        boolean done = false;
-        try {
-            try (FileChannel out = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW,
-                    StandardOpenOption.WRITE, StandardOpenOption.READ)) {
-                body.writeTo(out);
-                out.force(true);
-            }
+    /// A file being written. Closing it before [#commit(Check)] abandons it and leaves the target as it was.
+    public static final class Output implements AutoCloseable {
+        private final Path target;
+        private final Path temporary;
+        private final FileChannel channel;
+        private boolean committed;
+
+        private Output(Path target) throws IOException {
+            this.target = target;
+            temporary = temporary(target);
+            channel = FileChannel.open(
+                    temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE, StandardOpenOption.READ);
+        }
+
+        /// Empty at first, writable at any position.
+        public FileChannel channel() {
+            return channel;
+        }
+
+        /// Flushes the content to the disk, checks it and renames it over the target.
+        public void commit(Check check) throws IOException {
+            channel.force(true);
+            channel.close();
             check.check(temporary);
             publish(temporary, target);
-            done = true;
-        } finally {
-            if (!done) {
+            committed = true;
+        }
+
+        @Override
+        public void close() throws IOException {
+            channel.close();
+            if (!committed) {
                 Files.deleteIfExists(temporary);
             }
+        }
+    }
+
+    /// Begins to replace or create `target`.
+    public static Output open(Path target) throws IOException {
+        return new Output(target);
+    }
+
+    /// Replaces or creates `target`.
+    public static void write(Path target, Body body, Check check) throws IOException {
+        try (Output output = open(target)) {
+            body.writeTo(output.channel());
+            output.commit(check);
         }
     }
 
@@ -84,7 +114,8 @@ public final class AtomicFiles {
     public static void writeFully(FileChannel out, MemorySegment bytes) throws IOException {
         // The JDK copies a heap buffer through a direct one of the same size and keeps that per thread: small pieces.
         long piece = bytes.isNative() ? 64L << 20 : 1L << 20;
-        @Nullable MemorySegment staging = bytes.isNative() || bytes.heapBase().orElseThrow() instanceof byte[]
+        @Nullable
+        MemorySegment staging = bytes.isNative() || bytes.heapBase().orElseThrow() instanceof byte[]
                 ? null
                 : MemorySegment.ofArray(new byte[(int) Math.min(piece, bytes.byteSize())]);
         for (long at = 0; at < bytes.byteSize(); at += piece) {
@@ -143,14 +174,17 @@ public final class AtomicFiles {
 
     /// A name beside `target` that no other writer uses.
     static Path temporary(Path target) {
-        return target.resolveSibling(target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + RUN + "-"
-                + COUNTER.incrementAndGet());
+        return target.resolveSibling(target.getFileName() + ".tmp-"
+                + ProcessHandle.current().pid() + "-" + RUN + "-" + COUNTER.incrementAndGet());
     }
 
     /// Renames over `target`, which must be absent or a file, and flushes the directory.
     static void publish(Path temporary, Path target) throws IOException {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-        syncDirectory(target.toAbsolutePath().getParent());
+        Path directory = target.toAbsolutePath().getParent();
+        if (directory != null) {
+            syncDirectory(directory);
+        }
     }
 
     static boolean isTemporary(Path path) {

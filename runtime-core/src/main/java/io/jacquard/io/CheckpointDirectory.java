@@ -25,11 +25,15 @@ public final class CheckpointDirectory {
     private static final Pattern REPLACED = Pattern.compile("(step-\\d+)\\.replaced");
 
     private final Path root;
+    private final boolean writable;
 
     /// Writes one state.
     @FunctionalInterface
     public interface Writer {
         /// Writes any files into `directory`, which is empty. What this throws abandons the save.
+        ///
+        /// With several ranks, rank 0 alone calls `save`; in here it tells the others the directory, writes its
+        /// own part and waits for theirs.
         void writeTo(Path directory) throws IOException;
     }
 
@@ -38,22 +42,35 @@ public final class CheckpointDirectory {
     /// @param damage what is wrong with it, or empty
     public record Found(long step, Path directory, Optional<String> damage) {}
 
-    private CheckpointDirectory(Path root) {
+    private CheckpointDirectory(Path root, boolean writable) {
         this.root = root;
+        this.writable = writable;
     }
 
-    /// Opens a directory, creates it if absent, and removes what crashed writers left.
+    /// Opens a run's directory to save into: creates it if absent and removes what crashed writers left. Only one
+    /// process at a time may do so, since another machine's writer cannot be told from a dead one.
     public static CheckpointDirectory open(Path root) throws IOException {
         Files.createDirectories(root);
         AtomicFiles.cleanTemporaries(root);
         finishReplacements(root);
-        return new CheckpointDirectory(root);
+        return new CheckpointDirectory(root, true);
+    }
+
+    /// Opens a run's directory to look at; changes nothing, so that a run may be saving into it meanwhile.
+    ///
+    /// @throws IllegalArgumentException if there is no such directory
+    public static CheckpointDirectory openReadOnly(Path root) {
+        if (!Files.isDirectory(root)) {
+            throw new IllegalArgumentException(root + ": no such directory");
+        }
+        return new CheckpointDirectory(root, false);
     }
 
     /// Saves the state of a step and reads it back; an older state of the same step is replaced.
     ///
     /// @return the finished directory
     public Path save(long step, Writer writer) throws IOException {
+        checkWritable("save");
         if (step < 0) {
             throw new IllegalArgumentException("save: step " + step + " is negative");
         }
@@ -83,8 +100,8 @@ public final class CheckpointDirectory {
         return list(true);
     }
 
-    /// The newest state that is complete and unchanged. Each damaged one on the way is skipped and reported, with one
-    /// line, to `report`.
+    /// The newest state that is complete and unchanged. Each damaged one on the way is skipped and reported, with
+    /// one line, to `report`.
     public Optional<Path> newestVerified(Consumer<String> report) throws IOException {
         for (Path directory : directories()) {
             Optional<String> damage = verify(directory);
@@ -105,12 +122,13 @@ public final class CheckpointDirectory {
         return CheckpointManifest.damage(directory, step(directory), true);
     }
 
-    /// Deletes old states: all but the newest `keepLast` and those whose step is a multiple of `keepEvery` (0: none).
-    /// Only complete states count as kept, and only states older than the oldest kept are deleted, so that damaged
-    /// newer ones stay for inspection.
+    /// Deletes old states: all but the newest `keepLast` and those whose step is a multiple of `keepEvery` (0:
+    /// none). Only complete states count as kept, and only states older than the oldest kept are deleted, so that
+    /// damaged newer ones stay for inspection.
     ///
     /// @return what was deleted
     public List<Path> prune(int keepLast, long keepEvery) throws IOException {
+        checkWritable("prune");
         if (keepLast < 1 || keepEvery < 0) {
             throw new IllegalArgumentException("prune: keepLast=" + keepLast + ", keepEvery=" + keepEvery
                     + "; expected keepLast >= 1 and keepEvery >= 0");
@@ -120,7 +138,9 @@ public final class CheckpointDirectory {
         for (Found found : list(false)) {
             if (kept < keepLast) {
                 kept += found.damage().isEmpty() ? 1 : 0;
-            } else if (keepEvery == 0 || found.step() % keepEvery != 0 || found.damage().isPresent()) {
+            } else if (keepEvery == 0
+                    || found.step() % keepEvery != 0
+                    || found.damage().isPresent()) {
                 // renamed first: a crash in the middle of the deletion must not leave half a state under its name
                 Path temporary = AtomicFiles.temporary(found.directory());
                 AtomicFiles.publish(found.directory(), temporary);
@@ -131,24 +151,31 @@ public final class CheckpointDirectory {
         return deleted;
     }
 
+    private void checkWritable(String operation) {
+        if (!writable) {
+            throw new IllegalStateException(operation + ": " + root + " was opened read-only");
+        }
+    }
+
     private List<Found> list(boolean contents) throws IOException {
         return directories().stream()
-                .map(directory -> new Found(step(directory), directory,
-                        CheckpointManifest.damage(directory, step(directory), contents)))
+                .map(directory -> new Found(
+                        step(directory), directory, CheckpointManifest.damage(directory, step(directory), contents)))
                 .toList();
     }
 
     private List<Path> directories() throws IOException {
         try (Stream<Path> children = Files.list(root)) {
-            return children
-                    .filter(path -> STEP.matcher(path.getFileName().toString()).matches() && Files.isDirectory(path))
+            return children.filter(
+                            path -> STEP.matcher(path.getFileName().toString()).matches() && Files.isDirectory(path))
                     .sorted(Comparator.comparingLong(CheckpointDirectory::step).reversed())
                     .toList();
         }
     }
 
     private static long step(Path directory) {
-        Matcher matcher = STEP.matcher(directory.toAbsolutePath().normalize().getFileName().toString());
+        Matcher matcher = STEP.matcher(
+                directory.toAbsolutePath().normalize().getFileName().toString());
         if (!matcher.matches()) {
             throw new IllegalArgumentException(directory + ": not named step-<N>");
         }

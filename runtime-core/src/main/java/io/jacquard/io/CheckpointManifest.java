@@ -102,8 +102,8 @@ final class CheckpointManifest {
         root.put("format", 1L);
         root.put("step", step);
         Map<String, Object> canonical = new TreeMap<>();
-        files.forEach((name, value) -> canonical.put(String.valueOf(name),
-                value instanceof Map<?, ?> entry ? new TreeMap<>(entry) : "?"));
+        files.forEach((name, value) ->
+                canonical.put(String.valueOf(name), value instanceof Map<?, ?> entry ? new TreeMap<>(entry) : "?"));
         root.put("files", canonical);
         return Json.renderLines(root);
     }

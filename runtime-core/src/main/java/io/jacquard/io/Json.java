@@ -43,8 +43,7 @@ public final class Json {
     public static Map<String, @Nullable Object> readObject(Path file, long maxBytes) throws IOException {
         long bytes = Files.size(file);
         if (bytes > maxBytes) {
-            throw new IllegalArgumentException(
-                    file + ": " + bytes + " bytes of JSON; expected at most " + maxBytes);
+            throw new IllegalArgumentException(file + ": " + bytes + " bytes of JSON; expected at most " + maxBytes);
         }
         byte[] content = Files.readAllBytes(file);
         return parseObject(file.toString(), utf8(file.toString(), content));
@@ -92,7 +91,8 @@ public final class Json {
 
     static String utf8(String what, byte[] bytes) {
         try {
-            return StandardCharsets.UTF_8.newDecoder()
+            return StandardCharsets.UTF_8
+                    .newDecoder()
                     .onMalformedInput(CodingErrorAction.REPORT)
                     .onUnmappableCharacter(CodingErrorAction.REPORT)
                     .decode(ByteBuffer.wrap(bytes))
@@ -119,7 +119,8 @@ public final class Json {
     static String checkedString(String what, String text) {
         for (int i = 0; i < text.length(); i++) {
             if (Character.isSurrogate(text.charAt(i))) {
-                if (!Character.isHighSurrogate(text.charAt(i)) || i + 1 == text.length()
+                if (!Character.isHighSurrogate(text.charAt(i))
+                        || i + 1 == text.length()
                         || !Character.isLowSurrogate(text.charAt(i + 1))) {
                     throw new IllegalArgumentException(what + ": unpaired surrogate in the string " + quote(text));
                 }
@@ -186,7 +187,9 @@ public final class Json {
             case Boolean bool -> out.append(bool);
             case Double number -> out.append(number);
             case Number number -> out.append(number.longValue());
-            default -> throw new IllegalArgumentException("not a JSON value: " + value.getClass().getName());
+            default ->
+                throw new IllegalArgumentException(
+                        "not a JSON value: " + value.getClass().getName());
         }
     }
 

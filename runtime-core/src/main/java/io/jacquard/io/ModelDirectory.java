@@ -102,8 +102,9 @@ public final class ModelDirectory implements AutoCloseable {
 
     private Safetensors openShard(Path index, String tensor, String shard) throws IOException {
         // a plain name: an index from elsewhere must not reach files outside the directory
-        if (shard.isEmpty() || shard.startsWith(".") || !shard.chars().allMatch(c -> c > ' ' && c != '/' && c != '\\'
-                && c != ':' && c != 0x7f)) {
+        if (shard.isEmpty()
+                || shard.startsWith(".")
+                || !shard.chars().allMatch(c -> c > ' ' && c != '/' && c != '\\' && c != ':' && c != 0x7f)) {
             throw new IllegalArgumentException(index + ": tensor " + Json.quote(tensor) + " is in " + Json.quote(shard)
                     + "; expected the plain name of a file beside it");
         }
@@ -118,8 +119,8 @@ public final class ModelDirectory implements AutoCloseable {
     private void checkAllListed(Path index, Map<?, ?> weightMap) {
         files.forEach((name, file) -> file.tensors().forEach(tensor -> {
             if (!name.equals(weightMap.get(tensor.name()))) {
-                throw new IllegalArgumentException(index + ": does not list tensor " + Json.quote(tensor.name())
-                        + " of " + Json.quote(name));
+                throw new IllegalArgumentException(
+                        index + ": does not list tensor " + Json.quote(tensor.name()) + " of " + Json.quote(name));
             }
         }));
     }

@@ -41,6 +41,7 @@ public final class Safetensors implements AutoCloseable {
     ///
     /// @throws IllegalArgumentException if the file breaks any rule of the format: one line with the file, what was
     ///     found and what was expected
+    @SuppressWarnings("MustBeClosedChecker") // the result owns the arena
     public static Safetensors open(Path file) throws IOException {
         Arena arena = Arena.ofShared();
         try {
@@ -71,8 +72,8 @@ public final class Safetensors implements AutoCloseable {
         return tensors.get(name);
     }
 
-    /// The tensor's little-endian bytes, read-only. They start anywhere, since old writers do not align: read them with
-    /// `_UNALIGNED` layouts or copy them.
+    /// The tensor's little-endian bytes, read-only. They start anywhere, since old writers do not align: read them
+    /// with `_UNALIGNED` layouts or copy them.
     ///
     /// @throws IllegalArgumentException if there is no such tensor
     public MemorySegment data(String name) {

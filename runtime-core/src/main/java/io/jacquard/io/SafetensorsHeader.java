@@ -21,8 +21,7 @@ final class SafetensorsHeader {
     static final int MAX_BYTES = 100_000_000;
     static final int LENGTH_BYTES = 8;
     static final String METADATA = "__metadata__";
-    private static final ValueLayout.OfLong LENGTH =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LENGTH = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final String file;
     private final Map<String, String> metadata = new LinkedHashMap<>();
@@ -65,8 +64,8 @@ final class SafetensorsHeader {
             throw bad("header length " + Long.toUnsignedString(length) + "; expected at most " + MAX_BYTES);
         }
         if (length > fileBytes - LENGTH_BYTES) {
-            throw bad("header length " + length + "; expected at most " + (fileBytes - LENGTH_BYTES)
-                    + " in a file of " + fileBytes + " bytes");
+            throw bad("header length " + length + "; expected at most " + (fileBytes - LENGTH_BYTES) + " in a file of "
+                    + fileBytes + " bytes");
         }
         byte[] text = bytes.asSlice(LENGTH_BYTES, length).toArray(ValueLayout.JAVA_BYTE);
         if (length == 0 || text[0] != '{') {
@@ -138,8 +137,10 @@ final class SafetensorsHeader {
                     before = offsets;
                     offsets = integers(name, "data_offsets", parser);
                 }
-                default -> throw badTensor(name, "has the unknown field " + Json.quote(field)
-                        + "; expected dtype, shape, data_offsets");
+                default ->
+                    throw badTensor(
+                            name,
+                            "has the unknown field " + Json.quote(field) + "; expected dtype, shape, data_offsets");
             }
             if (before != null) {
                 throw badTensor(name, "has a duplicate field '" + field + "'");
@@ -148,8 +149,8 @@ final class SafetensorsHeader {
         return entry(name, type, shape, offsets);
     }
 
-    private SafetensorsEntry entry(String name, @Nullable SafetensorsType type, @Nullable List<Long> shape,
-            @Nullable List<Long> offsets) {
+    private SafetensorsEntry entry(
+            String name, @Nullable SafetensorsType type, @Nullable List<Long> shape, @Nullable List<Long> offsets) {
         if (type == null || shape == null || offsets == null) {
             throw badTensor(name, "has no " + (type == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
         }
@@ -168,8 +169,8 @@ final class SafetensorsHeader {
             throw badTensor(name, "has an impossible size: " + e.getMessage());
         }
         if (end - begin != bytes) {
-            throw badTensor(name, "has " + (end - begin) + " bytes of data; expected " + bytes + " for " + type + " "
-                    + shape);
+            throw badTensor(
+                    name, "has " + (end - begin) + " bytes of data; expected " + bytes + " for " + type + " " + shape);
         }
         return new SafetensorsEntry(name, type, shape, begin, end);
     }
@@ -192,10 +193,13 @@ final class SafetensorsHeader {
         List<Long> values = new ArrayList<>();
         while (parser.nextToken() != JsonToken.END_ARRAY) {
             // "-0" is an integer to the parser, but no size
-            if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT || parser.getString().startsWith("-")
+            if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT
+                    || parser.getString().startsWith("-")
                     || parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-                throw badTensor(name, "has " + Json.quote(element(parser)) + " in " + field
-                        + "; expected whole numbers from 0 to 2^63 - 1");
+                throw badTensor(
+                        name,
+                        "has " + Json.quote(element(parser)) + " in " + field
+                                + "; expected whole numbers from 0 to 2^63 - 1");
             }
             values.add(parser.getLongValue());
         }
@@ -216,8 +220,10 @@ final class SafetensorsHeader {
         String previous = "the header";
         for (SafetensorsEntry tensor : tensors) {
             if (tensor.begin() != end) {
-                throw badTensor(tensor.name(), "begins at " + tensor.begin() + "; expected " + end + ", where "
-                        + previous + " ends (" + (tensor.begin() > end ? "hole" : "overlap") + ")");
+                throw badTensor(
+                        tensor.name(),
+                        "begins at " + tensor.begin() + "; expected " + end + ", where " + previous + " ends ("
+                                + (tensor.begin() > end ? "hole" : "overlap") + ")");
             }
             end = tensor.end();
             previous = Json.quote(tensor.name());

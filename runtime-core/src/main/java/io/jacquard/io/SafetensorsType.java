@@ -40,7 +40,8 @@ public enum SafetensorsType {
 
     /// Bytes of a tensor of this shape.
     ///
-    /// @throws IllegalArgumentException if a dimension is negative, the size overflows, or the last byte is not full
+    /// @throws IllegalArgumentException if a dimension is negative, the size overflows, or the last byte is not
+    /// full
     public long bytes(Iterable<Long> shape) {
         try {
             long elements = 1;
@@ -52,8 +53,12 @@ public enum SafetensorsType {
             }
             long totalBits = Math.multiplyExact(elements, (long) bits);
             if (totalBits % 8 != 0) {
-                throw new IllegalArgumentException(String.format(Locale.ROOT,
-                        "shape %s of %s takes %d bits, which is not a whole number of bytes", shape, this, totalBits));
+                throw new IllegalArgumentException(String.format(
+                        Locale.ROOT,
+                        "shape %s of %s takes %d bits, which is not a whole number of bytes",
+                        shape,
+                        this,
+                        totalBits));
             }
             return totalBits / 8;
         } catch (ArithmeticException e) {

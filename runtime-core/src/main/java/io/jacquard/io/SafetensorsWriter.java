@@ -11,19 +11,25 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /// Writes a safetensors file, or a directory of several, from data that are fetched tensor by tensor while writing.
 ///
-/// Files are byte for byte a function of the tensors and metadata: sorted by type (descending), then by name. The header
-/// is padded with spaces so that the data begin at a multiple of 4096, which every reader allows and which lets pages
-/// be mapped or read directly.
+/// Files are byte for byte a function of the tensors and metadata: sorted by type (descending), then by name. The
+/// header is padded with spaces so that the data begin at a multiple of 4096, which every reader allows and which lets
+/// pages be mapped or read directly.
 public final class SafetensorsWriter {
     private static final int DATA_ALIGNMENT = 4096;
-    private static final Comparator<Pending> ORDER = Comparator.comparing(Pending::type).reversed()
+    private static final Pattern SHARD = Pattern.compile("model-\\d{5}-of-\\d{5}\\.safetensors");
+    private static final Comparator<Pending> ORDER = Comparator.comparing(Pending::type)
+            .reversed()
             .thenComparing(tensor -> tensor.name().getBytes(StandardCharsets.UTF_8), Arrays::compareUnsigned);
 
     private final Map<String, Pending> tensors = new LinkedHashMap<>();
@@ -72,7 +78,8 @@ public final class SafetensorsWriter {
         return add(name, type, shape, out -> out.write(data));
     }
 
-    /// Adds or replaces one metadata string. `format` is `pt` unless replaced: other loaders refuse files without it.
+    /// Adds or replaces one metadata string. `format` is `pt` unless replaced: other loaders refuse files without
+    /// it.
     public SafetensorsWriter metadata(String key, String value) {
         metadata.put(Json.checkedString("safetensors", key), Json.checkedString("safetensors", value));
         return this;
@@ -84,15 +91,18 @@ public final class SafetensorsWriter {
     }
 
     /// Writes `model.safetensors`, or, beyond `maxShardBytes` of data, `model-0000i-of-0000N.safetensors` and
-    /// `model.safetensors.index.json`, into an existing directory. Tensors go to shards in the order they were added;
-    /// one larger than the limit has a shard of its own. The index is written last.
+    /// `model.safetensors.index.json`, into an existing directory. Tensors go to shards in the order they were
+    /// added; one larger than the limit has a shard of its own. The index is written last; an older model's files
+    /// that are not replaced are deleted.
     public void writeModel(Path directory, long maxShardBytes) throws IOException {
         List<List<Pending>> shards = shards(maxShardBytes);
         if (shards.size() == 1) {
             write(directory.resolve(ModelDirectory.SINGLE));
-            Files.deleteIfExists(directory.resolve(ModelDirectory.INDEX));
+            deleteOthers(directory, Set.of(ModelDirectory.SINGLE));
             return;
         }
+        // first, so that a crash leaves no index over a mixture of old and new shards
+        Files.deleteIfExists(directory.resolve(ModelDirectory.INDEX));
         long totalBytes = 0;
         Map<String, Object> weightMap = new TreeMap<>();
         for (int i = 0; i < shards.size(); i++) {
@@ -107,8 +117,25 @@ public final class SafetensorsWriter {
         index.put("metadata", Map.of("total_size", totalBytes));
         index.put("weight_map", weightMap);
         AtomicFiles.writeText(directory.resolve(ModelDirectory.INDEX), Json.renderLines(index));
-        // a reader prefers the single file, which would now be of an older model
-        Files.deleteIfExists(directory.resolve(ModelDirectory.SINGLE));
+        deleteOthers(directory, new HashSet<>(weightMap.values()));
+    }
+
+    private static void deleteOthers(Path directory, Set<?> current) throws IOException {
+        if (!current.contains(ModelDirectory.SINGLE)) {
+            Files.deleteIfExists(directory.resolve(ModelDirectory.SINGLE));
+        } else {
+            Files.deleteIfExists(directory.resolve(ModelDirectory.INDEX));
+        }
+        List<Path> old;
+        try (Stream<Path> files = Files.list(directory)) {
+            old = files.filter(
+                            file -> SHARD.matcher(file.getFileName().toString()).matches()
+                                    && !current.contains(file.getFileName().toString()))
+                    .toList();
+        }
+        for (Path file : old) {
+            Files.delete(file);
+        }
     }
 
     private List<List<Pending>> shards(long maxShardBytes) {
@@ -133,12 +160,15 @@ public final class SafetensorsWriter {
         unsorted.forEach(sorted::add);
         sorted.sort(ORDER);
         ByteBuffer header = header(sorted);
-        AtomicFiles.write(file, out -> {
-            AtomicFiles.writeFully(out, header);
-            for (Pending tensor : sorted) {
-                writeTensor(out, tensor);
-            }
-        }, written -> Safetensors.open(written).close());
+        AtomicFiles.write(
+                file,
+                out -> {
+                    AtomicFiles.writeFully(out, header);
+                    for (Pending tensor : sorted) {
+                        writeTensor(out, tensor);
+                    }
+                },
+                written -> Safetensors.open(written).close());
     }
 
     private static void writeTensor(FileChannel out, Pending tensor) throws IOException {

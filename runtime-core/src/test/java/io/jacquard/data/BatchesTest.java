@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 final class BatchesTest {
@@ -182,7 +183,7 @@ final class BatchesTest {
                 () -> new Layout(1, 1, 2, 2));
     }
 
-    private static void assertRefused(String message, org.junit.jupiter.api.function.Executable code) {
+    private static void assertRefused(String message, Executable code) {
         assertEquals(message, assertThrows(IllegalArgumentException.class, code).getMessage());
     }
 

@@ -6,10 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -126,6 +129,28 @@ final class CheckpointDirectoryTest {
         assertEquals(List.of("notes.tmp", "step-5"), names());
         assertEquals(
                 Optional.of(root.resolve("step-5")), directory.newestVerified(CheckpointDirectoryTest::unexpected));
+    }
+
+    @Test
+    void lookingChangesNothing() throws IOException {
+        CheckpointDirectory.open(root).save(5, state(5));
+        Files.createDirectories(root.resolve("step-6.tmp-999999999999999-0badcafe-1"));
+        CheckpointDirectory directory = CheckpointDirectory.openReadOnly(root);
+        assertEquals(1, directory.list().size());
+        assertEquals(List.of("step-5", "step-6.tmp-999999999999999-0badcafe-1"), names());
+        assertEquals(
+                "save: " + root + " was opened read-only",
+                assertThrows(IllegalStateException.class, () -> directory.save(6, state(6)))
+                        .getMessage());
+        assertEquals(
+                "prune: " + root + " was opened read-only",
+                assertThrows(IllegalStateException.class, () -> directory.prune(1, 0))
+                        .getMessage());
+        Path none = root.resolve("none");
+        assertEquals(
+                none + ": no such directory",
+                assertThrows(IllegalArgumentException.class, () -> CheckpointDirectory.openReadOnly(none))
+                        .getMessage());
     }
 
     @Test
@@ -255,8 +280,8 @@ final class CheckpointDirectoryTest {
     }
 
     private static String hash(String text) throws Exception {
-        return java.util.HexFormat.of()
-                .formatHex(java.security.MessageDigest.getInstance("SHA-256").digest(text.getBytes("UTF-8")));
+        return HexFormat.of()
+                .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
     }
 
     private static void unexpected(String report) {

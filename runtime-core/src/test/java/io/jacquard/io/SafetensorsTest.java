@@ -11,13 +11,16 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 final class SafetensorsTest {
@@ -40,8 +43,7 @@ final class SafetensorsTest {
             assertEquals(25, read.tensors().size());
             for (SafetensorsType type : SafetensorsType.values()) {
                 assertEquals(
-                        type,
-                        java.util.Objects.requireNonNull(read.find("t." + type)).type());
+                        type, Objects.requireNonNull(read.find("t." + type)).type());
                 assertEquals(-1, read.data("t." + type).mismatch(bytes(type.bits(), type.ordinal())), type.name());
             }
             assertEquals(4, read.data("scalar").byteSize());
@@ -78,7 +80,7 @@ final class SafetensorsTest {
                 + "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},"
                 + "\"z\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]},"
                 + "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}";
-        assertEquals(header, new String(content, 8, 4088, java.nio.charset.StandardCharsets.UTF_8).stripTrailing());
+        assertEquals(header, new String(content, 8, 4088, StandardCharsets.UTF_8).stripTrailing());
     }
 
     @Test
@@ -155,6 +157,8 @@ final class SafetensorsTest {
             writer.writeModel(directory, limit);
             assertEquals(limit < 70, Files.exists(directory.resolve("model.safetensors.index.json")), "" + limit);
             assertEquals(limit >= 70, Files.exists(directory.resolve("model.safetensors")), "" + limit);
+            // 10 bytes each: 7, 4, 4 and 1 files, and the index beside several; nothing of the model before
+            assertEquals(limit == 1 ? 8 : limit < 70 ? 5 : 1, names().size(), names().toString());
             try (ModelDirectory model = ModelDirectory.open(directory)) {
                 assertEquals(7, model.tensors().size());
                 for (int i = 0; i < 7; i++) {
@@ -202,7 +206,7 @@ final class SafetensorsTest {
         }
     }
 
-    private static void assertRefused(String message, org.junit.jupiter.api.function.Executable code) {
+    private static void assertRefused(String message, Executable code) {
         assertEquals(message, assertThrows(IllegalArgumentException.class, code).getMessage());
     }
 
