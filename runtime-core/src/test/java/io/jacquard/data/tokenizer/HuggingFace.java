@@ -17,7 +17,8 @@ final class HuggingFace implements AutoCloseable {
 
     HuggingFace(Path tokenizerJson) throws IOException {
         tokenizer = HuggingFaceTokenizer.newInstance(
-                tokenizerJson, Map.of("truncation", "do_not_truncate", "padding", "false", "addSpecialTokens", "false"));
+                tokenizerJson,
+                Map.of("truncation", "do_not_truncate", "padding", "false", "addSpecialTokens", "false"));
     }
 
     int[] encode(String text) {
