@@ -49,7 +49,11 @@ final class TokenizerReader {
     }
 
     static Tokenizer read(Path file) throws IOException {
-        return new TokenizerReader(JsonTree.read(file)).tokenizer();
+        return tokenizer(JsonTree.read(file));
+    }
+
+    static Tokenizer tokenizer(JsonTree root) {
+        return new TokenizerReader(root).tokenizer();
     }
 
     private Tokenizer tokenizer() {

@@ -14,9 +14,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// Whatever the bytes: a tokenizer, or one line that names the file.
 final class TokenizerFuzzTest {
+    @TempDir
+    static Path directory;
+
     private static final byte[] TEXT = "hello <|endoftext|> wörld \uD83D\uDE00".getBytes(StandardCharsets.UTF_8);
 
     private static final String[] PIECES = {
@@ -24,13 +28,12 @@ final class TokenizerFuzzTest {
         "{\"type\":\"Fuse\"}", ",", ":", "\"", "}", "]", "\"merges\":[]", "\"pre_tokenizer\":null", "\"id\":257", "257",
     };
 
-    private static boolean isRead(Path file, byte[] content) throws IOException {
-        Files.write(file, content);
+    private static boolean isRead(byte[] content) {
         Tokenizer tokenizer;
         try {
-            tokenizer = Tokenizer.read(file);
+            tokenizer = TokenizerReader.tokenizer(JsonTree.parse(Path.of("hostile.json"), content));
         } catch (IllegalArgumentException e) {
-            assertTrue(e.getMessage().startsWith(file + ":"), e.getMessage());
+            assertTrue(e.getMessage().startsWith("hostile.json:"), e.getMessage());
             assertFalse(e.getMessage().contains("\n"), e.getMessage());
             return false;
         }
@@ -46,41 +49,35 @@ final class TokenizerFuzzTest {
     }
 
     @FuzzTest(maxDuration = "60s")
-    void reads(FuzzedDataProvider data) throws IOException {
-        Path file = Files.createTempFile("fuzz", ".json");
-        try {
-            isRead(file, data.consumeRemainingAsBytes());
-        } finally {
-            Files.delete(file);
-        }
+    void reads(FuzzedDataProvider data) {
+        isRead(data.consumeRemainingAsBytes());
     }
 
-    private static byte[] small(Path file) throws IOException {
-        BpeTrainer.ofVocabularySize(262).train(List.of("hello hello world world")).save(file);
+    private static byte[] saved(Tokenizer tokenizer) throws IOException {
+        Path file = directory.resolve("saved.json");
+        tokenizer.save(file);
         return Files.readAllBytes(file);
+    }
+
+    private static byte[] small() throws IOException {
+        return saved(BpeTrainer.ofVocabularySize(262).train(List.of("hello hello world world")));
     }
 
     @Test
     void readsThousandsOfMutations() throws IOException {
-        Path file = Files.createTempFile("mutated", ".json");
-        try {
-            byte[] pairs = small(file);
-            CharTokenizer.of("hello wörld\uD83D\uDE00", Tokenizer.END_OF_TEXT).save(file);
-            byte[] characters = Files.readAllBytes(file);
-            Random random = new Random(77);
-            int read = 0;
-            for (int i = 0; i < 2500; i++) {
-                byte[] mutated = random.nextBoolean() ? pairs : characters;
-                for (int n = random.nextInt(3); n >= 0; n--) {
-                    mutated = mutate(mutated, random);
-                }
-                read += isRead(file, mutated) ? 1 : 0;
+        byte[] pairs = small();
+        byte[] characters = saved(CharTokenizer.of("hello wörld\uD83D\uDE00", Tokenizer.END_OF_TEXT));
+        Random random = new Random(77);
+        int read = 0;
+        for (int i = 0; i < 4000; i++) {
+            byte[] mutated = random.nextBoolean() ? pairs : characters;
+            for (int n = random.nextInt(3); n >= 0; n--) {
+                mutated = mutate(mutated, random);
             }
-            // Most mutations hurt, and some must not, or nothing behind the parser has been tried.
-            assertTrue(read > 50 && read < 2000, read + " of 2500 are read");
-        } finally {
-            Files.delete(file);
+            read += isRead(mutated) ? 1 : 0;
         }
+        // Most mutations hurt, and some must not, or nothing behind the parser has been tried.
+        assertTrue(read > 30 && read < 3000, read + " of 4000 are read");
     }
 
     private static byte[] mutate(byte[] bytes, Random random) {
@@ -134,14 +131,9 @@ final class TokenizerFuzzTest {
 
     @Test
     void everyTruncationIsRefused() throws IOException {
-        Path file = Files.createTempFile("truncated", ".json");
-        try {
-            byte[] whole = small(file);
-            for (int length = 0; length < whole.length; length += length < 600 ? 1 : 29) {
-                assertFalse(isRead(file, Arrays.copyOf(whole, length)));
-            }
-        } finally {
-            Files.delete(file);
+        byte[] whole = small();
+        for (int length = 0; length < whole.length; length += length < 600 ? 1 : 29) {
+            assertFalse(isRead(Arrays.copyOf(whole, length)));
         }
     }
 }
