@@ -44,8 +44,12 @@ public final class TokenizerComparison {
         System.setProperty("ai.djl.offline", "true");
         try (HuggingFaceTokenizer theirs = HuggingFaceTokenizer.newInstance(
                 file, Map.of("truncation", "do_not_truncate", "addSpecialTokens", "false"))) {
-            compare(texts, megabytes, rounds, ours::encode, text -> toInts(
-                    theirs.encode(text, false, false).getIds()));
+            compare(
+                    texts,
+                    megabytes,
+                    rounds,
+                    ours::encode,
+                    text -> toInts(theirs.encode(text, false, false).getIds()));
         } finally {
             Files.delete(file);
         }

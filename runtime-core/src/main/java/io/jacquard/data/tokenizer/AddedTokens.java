@@ -67,7 +67,10 @@ final class AddedTokens {
 
         Matcher(List<AddedToken> tokens) {
             this.tokens = tokens;
-            int nodes = 1 + tokens.stream().mapToInt(t -> Utf8.bytes(t.content()).length).sum();
+            int nodes = 1
+                    + tokens.stream()
+                            .mapToInt(t -> Utf8.bytes(t.content()).length)
+                            .sum();
             ending = new int[nodes];
             Arrays.fill(ending, -1);
             for (int i = 0; i < tokens.size(); i++) {

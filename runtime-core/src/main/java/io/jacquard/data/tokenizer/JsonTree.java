@@ -63,7 +63,8 @@ record JsonTree(Path file, String place, @Nullable Object value) {
     }
 
     private static String firstLine(JacksonException e) {
-        String message = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+        String message =
+                String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
         return e.getLocation() == null
                 ? message
                 : message + " (line " + e.getLocation().getLineNr() + ", column "
@@ -133,7 +134,8 @@ record JsonTree(Path file, String place, @Nullable Object value) {
                 shown.appendCodePoint(point);
             }
         });
-        return shown.append(text.codePointCount(0, text.length()) > 40 ? "...'" : "'").toString();
+        return shown.append(text.codePointCount(0, text.length()) > 40 ? "...'" : "'")
+                .toString();
     }
 
     boolean isNull() {

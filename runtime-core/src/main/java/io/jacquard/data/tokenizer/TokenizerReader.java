@@ -94,8 +94,8 @@ final class TokenizerReader {
             JsonTree entry = vocab.get(token);
             int id = entry.id(ID_LIMIT);
             if (vocabulary[id] != null) {
-                throw entry.bad("has the id " + id + " of " + JsonTree.quoted(vocabulary[id])
-                        + ", expected an id of its own");
+                throw entry.bad(
+                        "has the id " + id + " of " + JsonTree.quoted(vocabulary[id]) + ", expected an id of its own");
             }
             vocabulary[id] = token;
             idOf.put(token, id);

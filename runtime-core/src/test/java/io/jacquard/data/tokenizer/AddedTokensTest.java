@@ -28,9 +28,34 @@ final class AddedTokensTest {
     }
 
     private static final String[] PARTS = {
-        "<|end|>", "<|end|>more", "<|end", "<left>", "<right>", "<both>", "word", "later", "lat", "e", " ", "  ",
-        "   ", "\n", "\u3000", "\u00A0", "漢字", "漢", "_", "9", "é", "\u0301", "-",
-        "wordy", "s", "\u200D", "a", "<",
+        "<|end|>",
+        "<|end|>more",
+        "<|end",
+        "<left>",
+        "<right>",
+        "<both>",
+        "word",
+        "later",
+        "lat",
+        "e",
+        " ",
+        "  ",
+        "   ",
+        "\n",
+        "\u3000",
+        "\u00A0",
+        "漢字",
+        "漢",
+        "_",
+        "9",
+        "é",
+        "\u0301",
+        "-",
+        "wordy",
+        "s",
+        "\u200D",
+        "a",
+        "<",
     };
 
     @TempDir
@@ -83,7 +108,9 @@ final class AddedTokensTest {
         BytePairTokenizer tokenizer = new BytePairTokenizer(ByteTokenizer.model(), new AddedTokens(tokens(300)));
         assertEquals("a<|end|>漢字   ", tokenizer.decode('a', 300, 309, 308));
         assertEquals(311, tokenizer.vocabularySize());
-        assertEquals(List.of(300, 301, 302, 303, 309), List.copyOf(tokenizer.specialTokens().values()));
+        assertEquals(
+                List.of(300, 301, 302, 303, 309),
+                List.copyOf(tokenizer.specialTokens().values()));
     }
 
     @Test

@@ -71,7 +71,9 @@ final class BpeTrainerTest {
     @Test
     void equalsTheSlowDefinition() {
         List<String> texts = corpus().subList(0, 20);
-        assertEquals(slowMerges(texts, 100), merges(BpeTrainer.ofVocabularySize(257 + 100).train(texts)));
+        assertEquals(
+                slowMerges(texts, 100),
+                merges(BpeTrainer.ofVocabularySize(257 + 100).train(texts)));
     }
 
     /// Counts all pairs again after each merge.
@@ -98,13 +100,18 @@ final class BpeTrainerTest {
                     counts.merge(PairMap.key(word.get(i), word.get(i + 1)), 1, Integer::sum);
                 }
             }
-            long best = Collections.min(counts.entrySet(), Map.Entry.<Long, Integer>comparingByValue()
-                            .reversed()
-                            .thenComparing(Map.Entry.comparingByKey()))
+            long best = Collections.min(
+                            counts.entrySet(),
+                            Map.Entry.<Long, Integer>comparingByValue()
+                                    .reversed()
+                                    .thenComparing(Map.Entry.comparingByKey()))
                     .getKey();
             int left = (int) (best >> 32);
             int right = (int) best;
-            learned.append(vocabulary.get(left)).append(' ').append(vocabulary.get(right)).append('\n');
+            learned.append(vocabulary.get(left))
+                    .append(' ')
+                    .append(vocabulary.get(right))
+                    .append('\n');
             vocabulary.add(vocabulary.get(left) + vocabulary.get(right));
             for (List<Integer> word : words) {
                 for (int i = 0; i + 1 < word.size(); i++) {

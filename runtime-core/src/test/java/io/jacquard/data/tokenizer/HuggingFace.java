@@ -10,7 +10,8 @@ import java.util.Map;
 final class HuggingFace implements AutoCloseable {
     static {
         System.setProperty("ai.djl.offline", "true");
-        System.setProperty("DJL_CACHE_DIR", Path.of("target", "djl").toAbsolutePath().toString());
+        System.setProperty(
+                "DJL_CACHE_DIR", Path.of("target", "djl").toAbsolutePath().toString());
     }
 
     private final HuggingFaceTokenizer tokenizer;

@@ -27,7 +27,8 @@ final class SmallTokenizersTest {
         assertEquals(
                 "decode: no token has id 257, found at position 0 (ids are below 257); decode with the tokenizer that"
                         + " made the ids",
-                assertThrows(IllegalArgumentException.class, () -> bytes.decode(257)).getMessage());
+                assertThrows(IllegalArgumentException.class, () -> bytes.decode(257))
+                        .getMessage());
         byte[] all = new byte[4096];
         new Random(1).nextBytes(all);
         assertArrayEquals(all, bytes.decodeBytes(bytes.encode(all)));

@@ -24,8 +24,27 @@ final class TokenizerFuzzTest {
     private static final byte[] TEXT = "hello <|endoftext|> wörld \uD83D\uDE00".getBytes(StandardCharsets.UTF_8);
 
     private static final String[] PIECES = {
-        "null", "true", "-1", "4194303", "1e9", "{}", "[]", "\"\"", "\"a b\"", "\"\\ud800\"", "\"Ġ\"",
-        "{\"type\":\"Fuse\"}", ",", ":", "\"", "}", "]", "\"merges\":[]", "\"pre_tokenizer\":null", "\"id\":257", "257",
+        "null",
+        "true",
+        "-1",
+        "4194303",
+        "1e9",
+        "{}",
+        "[]",
+        "\"\"",
+        "\"a b\"",
+        "\"\\ud800\"",
+        "\"Ġ\"",
+        "{\"type\":\"Fuse\"}",
+        ",",
+        ":",
+        "\"",
+        "}",
+        "]",
+        "\"merges\":[]",
+        "\"pre_tokenizer\":null",
+        "\"id\":257",
+        "257",
     };
 
     private static boolean isRead(byte[] content) {

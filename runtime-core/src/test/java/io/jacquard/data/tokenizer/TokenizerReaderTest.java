@@ -77,13 +77,13 @@ final class TokenizerReaderTest {
                 "\"truncation\":null",
                 "\"truncation\":{\"max_length\":8}",
                 " 'truncation' is an object, which is not supported, expected null");
-        refused(
-                "\"padding\":null",
-                "\"padding\":{}",
-                " 'padding' is an object, which is not supported, expected null");
+        refused("\"padding\":null", "\"padding\":{}", " 'padding' is an object, which is not supported, expected null");
         refused("\"1.0\"", "\"2.0\"", " 'version' is '2.0', which is not supported, expected '1.0'");
-        refused("\"use_regex\":true}", "\"split\":1}", " 'pre_tokenizer.split' is not supported, expected it to be"
-                + " absent", true);
+        refused(
+                "\"use_regex\":true}",
+                "\"split\":1}",
+                " 'pre_tokenizer.split' is not supported, expected it to be" + " absent",
+                true);
     }
 
     private void refused(String old, String changed, String complaint, boolean first) throws IOException {
@@ -132,14 +132,8 @@ final class TokenizerReaderTest {
 
     @Test
     void wrongVocabulariesAreNamed() throws IOException {
-        refused(
-                "\"el\":257",
-                "\"el\":256",
-                " 'model.vocab.el' has the id 256 of 'Ń', expected an id of its own");
-        refused(
-                "\"Ń\":256,",
-                "",
-                " 'model.vocab' has no 'Ń' for the byte 0xAD, expected all 256 byte symbols");
+        refused("\"el\":257", "\"el\":256", " 'model.vocab.el' has the id 256 of 'Ń', expected an id of its own");
+        refused("\"Ń\":256,", "", " 'model.vocab' has no 'Ń' for the byte 0xAD, expected all 256 byte symbols");
         refused(
                 "\"e l\"",
                 "\"e q\"",
@@ -148,10 +142,7 @@ final class TokenizerReaderTest {
                 "\"e l\"",
                 "\"漢 l\"",
                 " 'model.merges[0]' needs the token '漢', expected it in model.vocab, spelled in byte symbols");
-        refused(
-                "\"e l\"",
-                "\"el\"",
-                " 'model.merges[0]' is 'el', expected \"left right\" or [\"left\", \"right\"]");
+        refused("\"e l\"", "\"el\"", " 'model.merges[0]' is 'el', expected \"left right\" or [\"left\", \"right\"]");
         refused(
                 "\"e l\"",
                 "[\"e\",\"l\",\"l\"]",
@@ -190,9 +181,7 @@ final class TokenizerReaderTest {
     void damagedFilesAreNamed() throws IOException {
         refused("", " is empty");
         refused(good + "{}", " goes on after its end");
-        refused(
-                "{\"a\":1,\"a\":2}",
-                " is damaged or not JSON: Duplicate Object property \"a\" (line 1, column 11)");
+        refused("{\"a\":1,\"a\":2}", " is damaged or not JSON: Duplicate Object property \"a\" (line 1, column 11)");
         refused(
                 "[".repeat(100),
                 " is damaged or not JSON: Document nesting depth (33) exceeds the maximum allowed (32, from"
@@ -211,8 +200,8 @@ final class TokenizerReaderTest {
     @Test
     void withoutPreTokenizerOnlyCharactersAreRead() throws IOException {
         int at = good.indexOf("\"pre_tokenizer\":");
-        String without = good.substring(0, at) + "\"pre_tokenizer\":null"
-                + good.substring(good.indexOf(",\"post_processor\""));
+        String without =
+                good.substring(0, at) + "\"pre_tokenizer\":null" + good.substring(good.indexOf(",\"post_processor\""));
         refused(without, " 'pre_tokenizer' is null, expected 'ByteLevel'");
         String fused = without.replaceFirst("\"decoder\":\\{[^}]*}", "\"decoder\":{\"type\":\"Fuse\"}");
         refused(fused, " 'model.merges' is a list of 2, expected none without ByteLevel");
