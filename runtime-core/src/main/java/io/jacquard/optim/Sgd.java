@@ -23,7 +23,7 @@ public final class Sgd implements Optimizer {
     /// Allocates the state in the current scope.
     ///
     /// @param momentumFactor in [0, 1); 0 is plain gradient descent
-    /// @param weightDecay added to the gradient of matrices as `weightDecay * w`
+    /// @param weightDecay matrices lose `rate * weightDecay * w`, beside the momentum and not through it
     /// @param clip largest global gradient norm; 0 does not clip
     public Sgd(Weights weights, float momentumFactor, float weightDecay, float clip) {
         this.weights = weights;

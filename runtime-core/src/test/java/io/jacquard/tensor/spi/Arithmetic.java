@@ -1,6 +1,8 @@
 package io.jacquard.tensor.spi;
 
 import io.jacquard.tensor.DType;
+import java.math.BigInteger;
+import java.util.function.IntToDoubleFunction;
 
 /// In what precision a reference formula is evaluated. A formula is written once and wraps each operation in [#r]: in
 /// [#EXACT] nothing is rounded (double), in [#naive] every operation is rounded to float, which is what a
@@ -36,10 +38,7 @@ final class Arithmetic {
         if (mode == 1 || f == x || Float.isNaN(f) || Float.isInfinite(f)) {
             return f;
         }
-        state ^= state << 13;
-        state ^= state >>> 7;
-        state ^= state << 17;
-        if ((state & 0x100) == 0) {
+        if ((random() & 0x100) == 0) {
             return f;
         }
         return f > x ? Math.nextDown(f) : Math.nextUp(f);
@@ -61,6 +60,30 @@ final class Arithmetic {
 
     double fma(double a, double b, double c) {
         return r(r(a * b) + c);
+    }
+
+    /// A sum, from the first term to the last; in perturbed arithmetic from anywhere, in steps of any width.
+    double sum(int n, IntToDoubleFunction term) {
+        int start = 0;
+        int step = 1;
+        if (mode == 2 && n > 2) {
+            start = random() % n;
+            do {
+                step = 1 + random() % (n - 1);
+            } while (BigInteger.valueOf(step).gcd(BigInteger.valueOf(n)).intValue() != 1);
+        }
+        double sum = 0;
+        for (int k = 0; k < n; k++) {
+            sum = r(sum + term.applyAsDouble((int) ((start + (long) k * step) % n)));
+        }
+        return sum;
+    }
+
+    private int random() {
+        state ^= state << 13;
+        state ^= state >>> 7;
+        state ^= state << 17;
+        return (int) (state >>> 33);
     }
 
     double div(double a, double b) {

@@ -112,6 +112,7 @@ final class RandomCases {
                         got -> assertArrayEquals(
                                 Reference.map(Arithmetic.EXACT, n, (_, i) -> Numbers.round(dtype, whole.got()[i])),
                                 got));
+                t.expectExactly(whole, philox(1500, deviation, 5));
                 t.expectThat(whole, RandomCases::distinct);
                 for (Operand other : new Operand[] {otherSeed, highSeed, otherSite}) {
                     t.expectThat(other, got -> {
@@ -127,6 +128,20 @@ final class RandomCases {
         }
     }
 
+    /// Elements as [Philox] says; its own test compares it with the authors' known answers.
+    private static double[] philox(int n, float deviation, int site) {
+        int[] words = new int[4];
+        float[] pair = new float[2];
+        return Reference.map(Arithmetic.naive(), n, (m, i) -> {
+            Philox.block(words, SEED, 0, 0, site, i / 4);
+            if (deviation == 0) {
+                return Philox.uniform(words[i % 4]);
+            }
+            Philox.normals(pair, 0, words[i % 4 / 2 * 2], words[i % 4 / 2 * 2 + 1]);
+            return m.mul(deviation, pair[i % 2]);
+        });
+    }
+
     private static void distinct(double[] got) {
         long different = Arrays.stream(got).distinct().count();
         assertTrue(different > got.length - 3, got.length - different + " values repeat");
@@ -139,13 +154,14 @@ final class RandomCases {
             Operand out = t.out("out", dtype, beta, n);
             t.run(k -> k.dropout(out.tensor(), x.tensor(), p, SEED, counters.tensor(), 9, beta));
             t.expectThat(out, got -> {
+                int[] words = new int[4];
                 for (int i = 0; i < n; i++) {
+                    Philox.block(words, SEED, 12, 1, 9, i / 4);
+                    boolean keep = Philox.uniform(words[i % 4]) >= p;
                     double before = beta == 0 ? 0 : out.initial()[i];
-                    double kept = x.initial()[i] / (1 - p) + before;
-                    double error = Numbers.ulp(dtype, kept) + Numbers.ulp(DType.F32, 4);
-                    assertTrue(
-                            Math.abs(got[i] - kept) <= error || p > 0 && got[i] == before,
-                            "element " + i + " is " + got[i] + ": neither " + kept + " nor dropped");
+                    double expected = before + (keep ? x.initial()[i] / (1 - p) : 0);
+                    double error = keep ? Numbers.ulp(dtype, expected) + Numbers.ulp(DType.F32, 4) : 0;
+                    assertEquals(expected, got[i], error, "element " + i + (keep ? " is kept" : " is dropped"));
                 }
             });
         });

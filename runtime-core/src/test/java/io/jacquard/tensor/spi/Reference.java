@@ -84,11 +84,7 @@ final class Reference {
     }
 
     static double sum(Arithmetic m, double[] x) {
-        double sum = 0;
-        for (double v : x) {
-            sum = m.add(sum, v);
-        }
-        return sum;
+        return m.sum(x.length, i -> x[i]);
     }
 
     static double[] sumRows(Arithmetic m, double[] x, int c) {
@@ -100,10 +96,6 @@ final class Reference {
     }
 
     static double norm(Arithmetic m, double[] x) {
-        double sum = 0;
-        for (double v : x) {
-            sum = m.fma(v, v, sum);
-        }
-        return m.sqrt(sum);
+        return m.sqrt(m.sum(x.length, i -> m.mul(x[i], x[i])));
     }
 }

@@ -7,11 +7,8 @@ final class ReferenceRows {
     static double[] mean(Arithmetic m, double[] x, int c) {
         double[] y = new double[x.length / c];
         for (int n = 0; n < y.length; n++) {
-            double sum = 0;
-            for (int i = 0; i < c; i++) {
-                sum = m.add(sum, x[n * c + i]);
-            }
-            y[n] = m.div(sum, c);
+            int row = n * c;
+            y[n] = m.div(m.sum(c, i -> x[row + i]), c);
         }
         return y;
     }
@@ -20,11 +17,12 @@ final class ReferenceRows {
     static double[] rstd(Arithmetic m, double[] x, int c, double[] mean, double epsilon) {
         double[] y = new double[x.length / c];
         for (int n = 0; n < y.length; n++) {
-            double sum = 0;
-            for (int i = 0; i < c; i++) {
-                double d = m.add(x[n * c + i], -mean[n]);
-                sum = m.fma(d, d, sum);
-            }
+            int row = n * c;
+            double centre = mean[n];
+            double sum = m.sum(c, i -> {
+                double d = m.add(x[row + i], -centre);
+                return m.mul(d, d);
+            });
             y[n] = m.div(1, m.sqrt(m.add(m.div(sum, c), epsilon)));
         }
         return y;
@@ -63,13 +61,10 @@ final class ReferenceRows {
             boolean centred) {
         double[] dx = new double[x.length];
         for (int n = 0; n < x.length / c; n++) {
-            double sumG = 0;
-            double sumGHat = 0;
-            for (int i = n * c; i < n * c + c; i++) {
-                double g = m.mul(dy[i], weight[i % c]);
-                sumG = m.add(sumG, g);
-                sumGHat = m.fma(g, hat(m, x[i], mean[n], rstd[n]), sumGHat);
-            }
+            int row = n * c;
+            int r = n;
+            double sumG = m.sum(c, i -> m.mul(dy[row + i], weight[i]));
+            double sumGHat = m.sum(c, i -> m.mul(m.mul(dy[row + i], weight[i]), hat(m, x[row + i], mean[r], rstd[r])));
             double meanG = centred ? m.div(sumG, c) : 0;
             double meanGHat = m.div(sumGHat, c);
             for (int i = n * c; i < n * c + c; i++) {
@@ -96,11 +91,11 @@ final class ReferenceRows {
         double[] y = new double[x.length];
         for (int n = 0; n < x.length / c; n++) {
             double max = max(x, n * c, c);
-            double sum = 0;
             for (int i = n * c; i < n * c + c; i++) {
                 y[i] = m.exp(m.add(x[i], -max));
-                sum = m.add(sum, y[i]);
             }
+            int row = n * c;
+            double sum = m.sum(c, i -> y[row + i]);
             for (int i = n * c; i < n * c + c; i++) {
                 y[i] = m.div(y[i], sum);
             }
@@ -111,10 +106,8 @@ final class ReferenceRows {
     static double[] softmaxGrad(Arithmetic m, double[] dy, double[] y, int c) {
         double[] dx = new double[y.length];
         for (int n = 0; n < y.length / c; n++) {
-            double dot = 0;
-            for (int i = n * c; i < n * c + c; i++) {
-                dot = m.fma(dy[i], y[i], dot);
-            }
+            int row = n * c;
+            double dot = m.sum(c, i -> m.mul(dy[row + i], y[row + i]));
             for (int i = n * c; i < n * c + c; i++) {
                 dx[i] = m.mul(y[i], m.add(dy[i], -dot));
             }
@@ -129,10 +122,8 @@ final class ReferenceRows {
                 continue;
             }
             double max = max(logits, n * c, c);
-            double sum = 0;
-            for (int i = n * c; i < n * c + c; i++) {
-                sum = m.add(sum, m.exp(m.add(logits[i], -max)));
-            }
+            int row = n * c;
+            double sum = m.sum(c, i -> m.exp(m.add(logits[row + i], -max)));
             y[n] = m.add(m.log(sum), m.add(max, -logits[n * c + (int) labels[n]]));
         }
         return y;
