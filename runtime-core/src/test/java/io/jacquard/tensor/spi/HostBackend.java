@@ -130,6 +130,7 @@ public final class HostBackend implements Backend {
     }
 
     @Override
+    @SuppressWarnings("MustBeClosedChecker") // unreserve and close close it
     public long reserve(long bytes) {
         if (bytes > limit - reserved) {
             return 0;
