@@ -7,6 +7,7 @@ import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -147,7 +148,7 @@ public final class BpeTrainer {
             idOf.put(vocabulary.get(id), id);
         }
         for (int b = 0; b < BYTES; b++) {
-            idOfByte[b] = idOf.get(String.valueOf(ByteAlphabet.symbol(b)));
+            idOfByte[b] = Objects.requireNonNull(idOf.get(String.valueOf(ByteAlphabet.symbol(b))));
         }
         MergeLearner learner = new MergeLearner(pieces, idOfByte);
         MergeList merges = new MergeList(vocabulary, idOf);

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 public final class BytePairTokenizer implements Tokenizer {
     private final Model model;
     private final AddedTokens added;
-    private final byte @Nullable [][] bytesOfId;
+    private final byte[] @Nullable [] bytesOfId;
     private final BytePairEncoder.Tables tables;
     private final ConcurrentLinkedQueue<BytePairEncoder> idleEncoders = new ConcurrentLinkedQueue<>();
 

@@ -18,7 +18,7 @@ public final class CharTokenizer implements Tokenizer {
     private final int[] idOfBasic = new int[1 << 16];
     private final Map<Integer, Integer> idOfOther = new HashMap<>();
     private final @Nullable String[] vocabulary;
-    private final byte @Nullable [][] bytesOfId;
+    private final byte[] @Nullable [] bytesOfId;
     private final AddedTokens added;
 
     /// The tokenizer for all code points of the corpus.

@@ -5,7 +5,7 @@ import org.jspecify.annotations.Nullable;
 final class Decoding {
     private Decoding() {}
 
-    static byte[] concatenate(int[] ids, byte @Nullable [][] bytesOfId) {
+    static byte[] concatenate(int[] ids, byte[] @Nullable [] bytesOfId) {
         long length = 0;
         for (int i = 0; i < ids.length; i++) {
             byte[] bytes = ids[i] >= 0 && ids[i] < bytesOfId.length ? bytesOfId[ids[i]] : null;

@@ -17,7 +17,7 @@ final class MergeLearner {
     private long[] pairs = new long[1 << 14];
     private long[] counts = new long[1 << 14];
     // Words in which the pair has appeared since it was last merged; a word may stand there twice.
-    private int @Nullable [][] places = new int[1 << 14][];
+    private int[] @Nullable [] places = new int[1 << 14][];
     private int[] placeCounts = new int[1 << 14];
     private int pairCount;
 
