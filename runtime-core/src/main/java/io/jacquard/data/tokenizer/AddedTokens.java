@@ -67,7 +67,10 @@ final class AddedTokens {
 
         Matcher(List<AddedToken> tokens) {
             this.tokens = tokens;
-            int nodes = 1 + tokens.stream().mapToInt(t -> Utf8.bytes(t.content()).length).sum();
+            int nodes = 1
+                    + tokens.stream()
+                            .mapToInt(t -> Utf8.bytes(t.content()).length)
+                            .sum();
             ending = new int[nodes];
             Arrays.fill(ending, -1);
             for (int i = 0; i < tokens.size(); i++) {
@@ -97,18 +100,18 @@ final class AddedTokens {
                     at++;
                     continue;
                 }
-                int end = (int) match;
+                int matchEnd = (int) match;
                 AddedToken token = tokens.get((int) (match >> 32));
-                if (!token.singleWord() || !Words.endsAt(text, from, at) && !Words.beginsAt(text, end, to)) {
+                if (!token.singleWord() || !Words.endsAt(text, from, at) && !Words.beginsAt(text, matchEnd, to)) {
                     int start = token.stripLeft() ? Math.max(done, Words.spaceStart(text, from, at)) : at;
-                    end = token.stripRight() ? Words.spaceEnd(text, end, to) : end;
                     if (done < start) {
                         sink.text(done, start);
                     }
                     sink.token(token.id());
-                    done = end;
+                    done = token.stripRight() ? Words.spaceEnd(text, matchEnd, to) : matchEnd;
                 }
-                at = end;
+                // Not from `done`: white space that was stripped can still be a token, as in Hugging Face's library.
+                at = matchEnd;
             }
             if (done < to) {
                 sink.text(done, to);

@@ -31,8 +31,7 @@ public final class BpeTrainer {
     /// @param doing `counting`, in bytes of text with an unknown total of -1, or `merging`, in tokens
     public record Progress(String doing, long done, long total) {}
 
-    private BpeTrainer(
-            int vocabularySize, List<String> specialTokens, long minFrequency, Consumer<Progress> listener) {
+    private BpeTrainer(int vocabularySize, List<String> specialTokens, long minFrequency, Consumer<Progress> listener) {
         this.vocabularySize = vocabularySize;
         this.specialTokens = specialTokens;
         this.minFrequency = minFrequency;

@@ -13,8 +13,7 @@ final class BytePairEncoder implements AddedTokens.Sink {
     /// @param merges rank and merged id, packed by `PairMap.key`, of each pair that has a merge
     record Tables(int[] idOfByte, PairMap merges) {}
 
-    private static final VarHandle LONG =
-            MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     // A cache line per piece: 31 bytes and their count in four longs, the number of ids and up to seven in the other
     // four. Direct mapped; a newer piece takes the place.

@@ -29,8 +29,11 @@ public final class CharTokenizer implements Tokenizer {
             throw new IllegalArgumentException("CharTokenizer: the corpus has an unpaired surrogate at index "
                     + Utf8.unpairedSurrogate(corpus, 0) + ", which is no character; read the corpus as UTF-8");
         }
-        String[] characters =
-                corpus.codePoints().sorted().distinct().mapToObj(Character::toString).toArray(String[]::new);
+        String[] characters = corpus.codePoints()
+                .sorted()
+                .distinct()
+                .mapToObj(Character::toString)
+                .toArray(String[]::new);
         List<AddedToken> specials = new ArrayList<>();
         for (String content : BpeTrainer.checkSpecialTokens(List.of(specialTokens))) {
             specials.add(AddedToken.special(characters.length + specials.size(), content));
@@ -100,7 +103,8 @@ public final class CharTokenizer implements Tokenizer {
                 int length = utf8[at] >= 0 ? 1 : Utf8.length(utf8, at, to);
                 if (length == 1 && utf8[at] < 0) {
                     throw new IllegalArgumentException("CharTokenizer: byte %d is 0x%02X, which is not UTF-8; use"
-                            .formatted(at - begin, utf8[at] & 0xFF) + " ByteTokenizer for bytes");
+                                    .formatted(at - begin, utf8[at] & 0xFF)
+                            + " ByteTokenizer for bytes");
                 }
                 int point = length == 1 ? utf8[at] : Utf8.codePoint(utf8, at, length);
                 ids[size++] = id(point, at - begin);

@@ -41,11 +41,15 @@ record JsonTree(Path file, String place, @Nullable Object value) {
 
     static JsonTree read(Path file) throws IOException {
         long size = Files.size(file);
-        JsonTree root = new JsonTree(file, "", null);
         if (size > LARGEST_FILE) {
-            throw root.bad("has " + size + " bytes, more than the limit of " + LARGEST_FILE);
+            throw new JsonTree(file, "", null).bad("has " + size + " bytes, more than the limit of " + LARGEST_FILE);
         }
-        byte[] bytes = Files.readAllBytes(file);
+        return parse(file, Files.readAllBytes(file));
+    }
+
+    /// As if `file` held those bytes.
+    static JsonTree parse(Path file, byte[] bytes) {
+        JsonTree root = new JsonTree(file, "", null);
         try (JsonParser parser = JSON.createParser(ObjectReadContext.empty(), bytes)) {
             parser.nextToken();
             JsonTree tree = new JsonTree(file, "", value(parser, root));
@@ -59,7 +63,8 @@ record JsonTree(Path file, String place, @Nullable Object value) {
     }
 
     private static String firstLine(JacksonException e) {
-        String message = String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
+        String message =
+                String.valueOf(e.getOriginalMessage()).lines().findFirst().orElse("");
         return e.getLocation() == null
                 ? message
                 : message + " (line " + e.getLocation().getLineNr() + ", column "
@@ -129,7 +134,8 @@ record JsonTree(Path file, String place, @Nullable Object value) {
                 shown.appendCodePoint(point);
             }
         });
-        return shown.append(text.codePointCount(0, text.length()) > 40 ? "...'" : "'").toString();
+        return shown.append(text.codePointCount(0, text.length()) > 40 ? "...'" : "'")
+                .toString();
     }
 
     boolean isNull() {

@@ -54,8 +54,8 @@ final class MergeLearner {
         queueTouched();
     }
 
-    /// Takes the best pair with at least that count, merges it everywhere into the id that `mergedId` names for it, and
-    /// returns it as `PairMap.key`; -1 if there is none.
+    /// Takes the best pair with at least that count, merges it everywhere into the id that `mergedId` names for it,
+    /// and returns it as `PairMap.key`; -1 if there is none.
     long mergeNext(long minFrequency, IntBinaryOperator mergedId) {
         while (true) {
             Candidate best = candidates.poll();

@@ -42,8 +42,7 @@ final class PieceCounts {
         int at = hash >>> 7 & table.length - 1;
         while (table[at] != 0) {
             int piece = (int) table[at] - 1;
-            if ((int) (table[at] >>> 32) == hash
-                    && Arrays.equals(bytes, start(piece), end(piece), text, from, to)) {
+            if ((int) (table[at] >>> 32) == hash && Arrays.equals(bytes, start(piece), end(piece), text, from, to)) {
                 counts[piece]++;
                 return;
             }

@@ -49,7 +49,11 @@ final class TokenizerReader {
     }
 
     static Tokenizer read(Path file) throws IOException {
-        return new TokenizerReader(JsonTree.read(file)).tokenizer();
+        return tokenizer(JsonTree.read(file));
+    }
+
+    static Tokenizer tokenizer(JsonTree root) {
+        return new TokenizerReader(root).tokenizer();
     }
 
     private Tokenizer tokenizer() {
@@ -90,8 +94,8 @@ final class TokenizerReader {
             JsonTree entry = vocab.get(token);
             int id = entry.id(ID_LIMIT);
             if (vocabulary[id] != null) {
-                throw entry.bad("has the id " + id + " of " + JsonTree.quoted(vocabulary[id])
-                        + ", expected an id of its own");
+                throw entry.bad(
+                        "has the id " + id + " of " + JsonTree.quoted(vocabulary[id]) + ", expected an id of its own");
             }
             vocabulary[id] = token;
             idOf.put(token, id);
@@ -106,6 +110,7 @@ final class TokenizerReader {
         }
         Set<Integer> ids = new HashSet<>();
         Set<String> contents = new HashSet<>();
+        int next = idOf.size();
         for (int i = 0; i < entries.list().size(); i++) {
             JsonTree entry = entries.at(i);
             entry.object();
@@ -123,6 +128,12 @@ final class TokenizerReader {
                 throw entry.bad("gives " + JsonTree.quoted(token.content()) + " the id " + token.id()
                         + ", expected a text and an id that no other token has");
             }
+            // Hugging Face's library counts up, whatever the file says: another id would mean two things.
+            if (idInVocabulary == null && token.id() != next) {
+                throw entry.bad("gives " + JsonTree.quoted(token.content()) + " the id " + token.id() + ", expected "
+                        + next + ", the next one that is free");
+            }
+            next = Math.max(next, token.id() + 1);
             tokens.add(token);
         }
         return tokens;
@@ -178,7 +189,8 @@ final class TokenizerReader {
         }
         int[] merges = merges(model.get("merges"));
         boolean prefixSpace = pre.get("add_prefix_space").flag(true);
-        if (merges.length == 0 && !prefixSpace && isBytes(vocabulary) && added.all().equals(List.of(ByteTokenizer.END))) {
+        boolean onlyBytes = merges.length == 0 && !prefixSpace && isBytes(vocabulary);
+        if (onlyBytes && added.all().equals(List.of(ByteTokenizer.END))) {
             return new ByteTokenizer();
         }
         return new BytePairTokenizer(

@@ -61,15 +61,16 @@ final class Utf8 {
         return n;
     }
 
-    /// One U+FFFD for each longest part that could have become a character, as Unicode recommends (3.9, table 3-8) and
-    /// Rust does; the decoder of the JDK replaces some of them together.
+    /// One U+FFFD for each longest part that could have become a character, as Unicode recommends (3.9, table 3-8)
+    /// and Rust does; the decoder of the JDK replaces some of them together.
     static String decode(byte[] text) {
         StringBuilder repaired = new StringBuilder();
         int done = 0;
         for (int at = 0; at < text.length; ) {
             int length = text[at] >= 0 ? 1 : signedLength(text, at, text.length);
             if (length < 0) {
-                repaired.append(new String(text, done, at - done, StandardCharsets.UTF_8)).append(REPLACEMENT);
+                repaired.append(new String(text, done, at - done, StandardCharsets.UTF_8))
+                        .append(REPLACEMENT);
                 done = at - length;
             }
             at += Math.abs(length);

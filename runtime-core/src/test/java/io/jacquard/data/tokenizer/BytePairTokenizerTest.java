@@ -148,7 +148,11 @@ final class BytePairTokenizerTest {
     void ordinaryTextHasNoSpecialTokens() {
         int end = ours.endOfText().orElseThrow();
         assertEquals(Map.of("<|endoftext|>", end), ours.specialTokens());
-        assertEquals(1, Arrays.stream(ours.encode("a<|endoftext|>b")).filter(id -> id == end).count());
+        assertEquals(
+                1,
+                Arrays.stream(ours.encode("a<|endoftext|>b"))
+                        .filter(id -> id == end)
+                        .count());
         int[] ordinary = ours.encodeOrdinary("a<|endoftext|>b");
         assertEquals(0, Arrays.stream(ordinary).filter(id -> id == end).count());
         assertEquals("a<|endoftext|>b", ours.decode(ordinary));
@@ -159,7 +163,8 @@ final class BytePairTokenizerTest {
         assertEquals(
                 "decode: no token has id 2000, found at position 1 (ids are below 2000); decode with the tokenizer that"
                         + " made the ids",
-                assertThrows(IllegalArgumentException.class, () -> ours.decode(5, 2000)).getMessage());
+                assertThrows(IllegalArgumentException.class, () -> ours.decode(5, 2000))
+                        .getMessage());
     }
 
     @Test

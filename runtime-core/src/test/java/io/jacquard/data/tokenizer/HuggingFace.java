@@ -10,14 +10,16 @@ import java.util.Map;
 final class HuggingFace implements AutoCloseable {
     static {
         System.setProperty("ai.djl.offline", "true");
-        System.setProperty("DJL_CACHE_DIR", Path.of("target", "djl").toAbsolutePath().toString());
+        System.setProperty(
+                "DJL_CACHE_DIR", Path.of("target", "djl").toAbsolutePath().toString());
     }
 
     private final HuggingFaceTokenizer tokenizer;
 
     HuggingFace(Path tokenizerJson) throws IOException {
         tokenizer = HuggingFaceTokenizer.newInstance(
-                tokenizerJson, Map.of("truncation", "do_not_truncate", "padding", "false", "addSpecialTokens", "false"));
+                tokenizerJson,
+                Map.of("truncation", "do_not_truncate", "padding", "false", "addSpecialTokens", "false"));
     }
 
     int[] encode(String text) {

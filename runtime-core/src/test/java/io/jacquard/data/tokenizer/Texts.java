@@ -87,7 +87,10 @@ final class Texts {
     /// The Java sources of this module.
     static List<String> sources() throws IOException {
         try (Stream<Path> files = Files.walk(Path.of("src"))) {
-            return files.filter(file -> file.toString().endsWith(".java")).sorted().map(Texts::read).toList();
+            return files.filter(file -> file.toString().endsWith(".java"))
+                    .sorted()
+                    .map(Texts::read)
+                    .toList();
         }
     }
 
