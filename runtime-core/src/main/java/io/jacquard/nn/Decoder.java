@@ -5,24 +5,29 @@ import io.jacquard.tensor.Tensor;
 
 /// A decoder-only language model. Tokens are I32 `[B, T]`, T at most the context.
 public sealed interface Decoder permits Gpt, Llama {
+    /// The shape of the model.
     DecoderConfig config();
 
     /// The weights the model was declared in.
     Weights weights();
 
     /// The residual stream after the last norm, `[B, T, C]`.
+    ///
+    /// @throws IllegalArgumentException if `tokens` are not `[B, T]` with T at most the context
+    /// @throws IllegalStateException if [Weights#allocate] was not called
     Tensor hidden(Tensor tokens, Pass pass);
 
     /// The head's weight `[V, C]`: the token embedding's where tied.
     Parameter head();
 
-    /// Logits `[B, T, V]`.
+    /// Logits `[B, T, V]` in the weights' dtype; errors as for [#hidden].
     default Tensor logits(Tensor tokens, Pass pass) {
         return Ops.linear(hidden(tokens, pass), head().value(), null);
     }
 
     /// `scale * sum of token losses`, F32 `[1]`. `labels` I32 `[B, T]`: the token that follows; negative does not count.
-    /// `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches.
+    /// `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches. Errors as for
+    /// [#hidden].
     default Tensor loss(Tensor tokens, Tensor labels, Tensor scale, Pass pass) {
         return Ops.crossEntropy(logits(tokens, pass), labels, scale);
     }

@@ -58,16 +58,17 @@ public record DecoderConfig(String type, int vocabulary, int context, int layers
         }
     }
 
-    /// A GPT-2 of this size, with its usual proportions.
+    /// A GPT-2 of this size, with its usual proportions: feed-forward of 4 times the width, no dropout, tied head.
     public static DecoderConfig gpt2(int vocabulary, int context, int layers, int heads, int width) {
         return new DecoderConfig("gpt2", vocabulary, context, layers, heads, heads, width, 4 * width, 1e-5f, 10000f, 0f, true);
     }
 
-    /// A Llama of this size; `hidden` is usually near 8/3 of `width`.
+    /// A Llama of this size; `hidden` is usually near 8/3 of `width`. The head is not tied.
     public static DecoderConfig llama(int vocabulary, int context, int layers, int heads, int kvHeads, int width, int hidden) {
         return new DecoderConfig("llama", vocabulary, context, layers, heads, kvHeads, width, hidden, 1e-5f, 10000f, 0f, false);
     }
 
+    /// The width of one head.
     public int headDim() {
         return width / heads;
     }

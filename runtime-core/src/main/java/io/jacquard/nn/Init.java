@@ -8,6 +8,7 @@ public record Init(float deviation, float constant) {
     public static final Init ZEROS = new Init(0f, 0f);
     public static final Init ONES = new Init(0f, 1f);
 
+    /// Normal numbers of mean 0 and this standard deviation.
     public static Init normal(double deviation) {
         return new Init((float) deviation, 0f);
     }

@@ -5,7 +5,7 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/// `y = x · weightᵀ + bias`, weight `[out, in]`.
+/// `y = x · weightᵀ + bias`, weight `[out, in]`, declared as `weight` and `bias`.
 public final class Linear {
     private final Parameter weight;
     private final @Nullable Parameter bias;
@@ -15,11 +15,13 @@ public final class Linear {
         this.bias = bias;
     }
 
+    /// Declares both below the path of `w`: normal weights of this standard deviation, a bias of zeros.
     public static Linear withBias(Weights w, int in, int out, double deviation) {
         return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)),
                 w.declare("bias", Shape.of(out), Init.ZEROS));
     }
 
+    /// Declares the weight alone below the path of `w`: normal numbers of this standard deviation.
     public static Linear withoutBias(Weights w, int in, int out, double deviation) {
         return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)), null);
     }

@@ -22,6 +22,7 @@ public final class Parameter {
         return name;
     }
 
+    /// The shape of value and gradient.
     public Shape shape() {
         return shape;
     }
@@ -40,6 +41,8 @@ public final class Parameter {
     }
 
     /// The value, a leaf whose gradient goes to this parameter's part of the flat gradient.
+    ///
+    /// @throws IllegalStateException before [Weights#allocate]
     public Tensor value() {
         if (value == null) {
             throw new IllegalStateException("parameter '" + name + "' has no memory yet; call Weights.allocate() after building the model");
@@ -47,7 +50,9 @@ public final class Parameter {
         return value;
     }
 
-    /// This parameter's part of the flat gradient.
+    /// This parameter's part of the flat gradient: what backward wrote since the last optimizer step, before clipping.
+    ///
+    /// @throws IllegalStateException before [Weights#allocate]
     public Tensor gradient() {
         Tensor.Sink sink = value().sink();
         if (sink == null) {

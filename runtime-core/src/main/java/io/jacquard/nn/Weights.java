@@ -34,6 +34,7 @@ public final class Weights {
         @Nullable Tensor gradients;
     }
 
+    /// Empty, for one model.
     public Weights() {
         this("", new Model());
     }
@@ -48,6 +49,7 @@ public final class Weights {
         return new Weights(path + name + ".", model);
     }
 
+    /// The same weights, with names below `index`: `in("h").in(3)` is `h.3.`.
     public Weights in(int index) {
         return in(Integer.toString(index));
     }
@@ -64,7 +66,10 @@ public final class Weights {
         return (path + name).hashCode();
     }
 
-    /// Declares a parameter; no memory exists yet.
+    /// Declares a parameter of this name below the path; no memory exists yet.
+    ///
+    /// @throws IllegalArgumentException if there is one of this name
+    /// @throws IllegalStateException after [#allocate]
     public Parameter declare(String name, Shape shape, Init init) {
         if (model.values != null) {
             throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
@@ -104,12 +109,16 @@ public final class Weights {
         }
     }
 
-    /// The flat values.
+    /// The flat values, `[elements]`: every parameter at its [#offset], zeros between them.
+    ///
+    /// @throws IllegalStateException before [#allocate]
     public Tensor values() {
         return allocated(model.values);
     }
 
-    /// The flat gradients; [#settleGradients] first, if some parameter may have received none.
+    /// The flat gradients, laid out as the values; [#settleGradients] first, if some parameter may have received none.
+    ///
+    /// @throws IllegalStateException before [#allocate]
     public Tensor gradients() {
         return allocated(model.gradients);
     }
@@ -121,10 +130,14 @@ public final class Weights {
         return t;
     }
 
+    /// All parameters in the order of declaration.
     public List<Parameter> parameters() {
         return List.copyOf(model.parameters.values());
     }
 
+    /// The parameter of this full path.
+    ///
+    /// @throws IllegalArgumentException if there is none
     public Parameter parameter(String name) {
         Parameter p = model.parameters.get(name);
         if (p == null) {

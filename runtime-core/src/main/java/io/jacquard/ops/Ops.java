@@ -7,26 +7,36 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/// Every differentiable operation. Results are allocated in the current scope; wrong operands are an
-/// `IllegalArgumentException` before anything is launched.
+/// Every differentiable operation. Floating operands of one call have one dtype, which is the result's unless said
+/// otherwise; nothing is promoted or broadcast. Shapes are written as `[B, T, C]`, `...` being any leading dimensions.
+///
+/// Wrong operands are an `IllegalArgumentException` before anything is launched. No operation waits for the device.
+///
+/// **Memory**: the result is a new tensor of the current scope, except for [#reshape] and [#rope], which are handles on
+/// their operand's memory, and where an operation has nothing to do ([#cast] to the same dtype, [#dropout] with p 0).
+///
+/// **Thread**: the thread of the operands' session.
 public final class Ops {
     private Ops() {}
 
-    /// `a[..., k] · b[k, m]`.
+    /// The matrix product `a[..., k] · b[k, m]`: `[..., m]`.
     public static Tensor matmul(Tensor a, Tensor b) {
         return MatMul.of(a, b);
     }
 
-    /// `x[..., i] · weight[o, i]ᵀ + bias[o]`; `bias` may be null.
+    /// `x[..., i] · weight[o, i]ᵀ + bias[o]`: `[..., o]`; `bias` may be null.
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
         return Linear.of(x, weight, bias);
     }
 
-    /// GELU of [#linear], in one launch.
+    /// GELU (tanh form) of [#linear], in one launch.
+    ///
+    /// **Memory**: a second tensor as large as the result, the argument of the GELU, stays until the scope closes.
     public static Tensor linearGelu(Tensor x, Tensor weight, @Nullable Tensor bias) {
         return Linear.gelu(x, weight, bias);
     }
 
+    /// `x + y`, of one shape.
     public static Tensor add(Tensor x, Tensor y) {
         return Add.of(x, y);
     }
@@ -36,15 +46,17 @@ public final class Ops {
         return AddRow.of(x, row);
     }
 
+    /// `x * y`, element by element, of one shape.
     public static Tensor mul(Tensor x, Tensor y) {
         return Mul.of(x, y);
     }
 
+    /// `factor * x`. Capture freezes `factor`.
     public static Tensor scale(Tensor x, float factor) {
         return Scale.of(x, factor);
     }
 
-    /// GELU, tanh form.
+    /// GELU, tanh form: `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.
     public static Tensor gelu(Tensor x) {
         return Gelu.of(x);
     }
@@ -54,68 +66,82 @@ public final class Ops {
         return SwiGlu.of(x);
     }
 
-    /// Inverted dropout with a mask that is a function of `seed`, `counters` (I32 {step, micro-batch}) and `site`.
+    /// Inverted dropout with a mask that is a function of `seed`, `counters` (I32 `[2]` {step, micro-batch}), `site`
+    /// and the element's index: nothing is stored. What is kept is multiplied by `1 / (1 - p)`; `p` is in [0, 1).
     public static Tensor dropout(Tensor x, float p, long seed, Tensor counters, int site) {
         return Dropout.of(x, p, seed, counters, site);
     }
 
-    /// LayerNorm of `x + residual` (of `x` when `residual` is null).
+    /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight` and
+    /// `bias` are `[C]`.
     public static Normed layerNorm(Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon) {
         return LayerNorm.of(x, residual, weight, bias, epsilon);
     }
 
-    /// RMSNorm of `x + residual` (of `x` when `residual` is null).
+    /// RMSNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight` is
+    /// `[C]`.
     public static Normed rmsNorm(Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon) {
         return RmsNorm.of(x, residual, weight, epsilon);
     }
 
+    /// Softmax over the last dimension.
     public static Tensor softmax(Tensor x) {
         return Softmax.of(x);
     }
 
-    /// Rotary embedding of the first `heads` heads of each row of `x` `[B, T, W]`, **in place**: the old value is gone.
+    /// Rotary embedding, rotate-half form, of the first `heads` heads of `headDim` (even) of each row of `x` `[B, T, W]`,
+    /// **in place**: the old value is gone. Angles are `t * base^(-2i / headDim)`, t being the index in the sequence.
     public static Tensor rope(Tensor x, int heads, int headDim, float base) {
         return Rope.of(x, heads, headDim, base);
     }
 
-    /// Causal attention of packed `qkv` `[B, T, (heads + 2 kvHeads) * headDim]`: `[B, T, heads * headDim]`.
+    /// Causal attention of packed `qkv` `[B, T, (heads + 2 kvHeads) * headDim]`, queries, then keys, then values:
+    /// `[B, T, heads * headDim]`. `heads` is a multiple of `kvHeads`; the scale is `1 / sqrt(headDim)`.
+    ///
+    /// **Memory**: never `[T, T]`; F32 `[B, heads, T]` beside the result.
     public static Tensor attention(Tensor qkv, int heads, int kvHeads) {
         return Attention.of(qkv, heads, kvHeads);
     }
 
-    /// `table[ids] + positions[t]`; `positions` may be null.
+    /// `table[ids[..., t]] + positions[t]`: `[..., T, C]` of `ids` I32 `[..., T]`, `table` `[V, C]` and `positions`
+    /// `[at least T, C]` or null.
     public static Tensor embedding(Tensor table, Tensor ids, @Nullable Tensor positions) {
         return Embedding.of(table, ids, positions);
     }
 
-    /// `scale * sum of cross entropies`, F32 `[1]`; rows with a negative label do not count. **Overwrites the logits** with
+    /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`. Rows with a negative label do not count. **Overwrites the logits** with
     /// their gradient. `scale` is F32 `[1]`, usually 1 / valid tokens of the whole optimizer step.
     public static Tensor crossEntropy(Tensor logits, Tensor labels, Tensor scale) {
         return CrossEntropy.of(logits, labels, scale);
     }
 
-    /// The cross entropy of each row, F32 `[n]`, without a gradient.
+    /// The cross entropy of each of n rows of `logits` `[..., V]`, F32 `[n]`, 0 where the label is negative; without a
+    /// gradient, and the logits stay as they are.
     public static Tensor tokenLosses(Tensor logits, Tensor labels) {
         return CrossEntropy.losses(logits, labels);
     }
 
+    /// The same values in dtype `to`, rounded to nearest even; `x` itself where it has that dtype.
     public static Tensor cast(Tensor x, DType to) {
         return Cast.of(x, to);
     }
 
+    /// The same elements in another shape: no copy, the memory is that of `x`.
     public static Tensor reshape(Tensor x, Shape to) {
         return Reshape.of(x, to);
     }
 
-    /// Dimension i of the result is dimension `order[i]` of `x`.
+    /// Dimension i of the result is dimension `order[i]` of `x`; a copy.
     public static Tensor permute(Tensor x, int... order) {
         return Permute.of(x, order);
     }
 
+    /// Indices `start` to `start + length` (exclusive) of dimension `dim`, counted from 0; a copy.
     public static Tensor narrow(Tensor x, int dim, int start, int length) {
         return Narrow.of(x, dim, start, length);
     }
 
+    /// The tensors one after another along dimension `dim`; their other sizes are equal.
     public static Tensor concat(int dim, Tensor... parts) {
         return Concat.of(dim, List.of(parts));
     }
@@ -125,7 +151,10 @@ public final class Ops {
         return Sum.of(x);
     }
 
-    /// `block(x)` that keeps none of its activations and runs again in backward.
+    /// `block(x)` that keeps none of its activations and runs again in backward. `block` must compute the same thing both
+    /// times, from `x` and parameters alone: it must not capture other results of operations.
+    ///
+    /// **Memory**: only the result; in backward the activations of this one block.
     public static Tensor recompute(UnaryOperator<Tensor> block, Tensor x) {
         return Recompute.of(block, x);
     }

@@ -3,24 +3,28 @@ package io.jacquard.optim;
 /// The learning rate as a function of the step, counted from 0. Every schedule but the constant one warms up linearly:
 /// step s of a warmup of w steps has `peak * (s + 1) / w`.
 public sealed interface Schedule {
+    /// The rate of step `step`.
     float at(long step);
 
+    /// `rate` at every step.
     static Schedule constant(float rate) {
         return new Constant(rate);
     }
 
     /// Half a cosine from `peak` after the warmup to `floor` at step `total` and after.
+    ///
+    /// @throws IllegalArgumentException unless `0 <= floor <= peak` and `0 <= warmup <= total`
     static Schedule cosine(float peak, long warmup, long total, float floor) {
         return new Cosine(peak, warmup, total, floor);
     }
 
-    /// A straight line from `peak` after the warmup to `floor` at step `total` and after.
+    /// A straight line from `peak` after the warmup to `floor` at step `total` and after; errors as for [#cosine].
     static Schedule linear(float peak, long warmup, long total, float floor) {
         return new WarmupStableDecay(peak, warmup, total, Math.max(1, total - warmup), floor);
     }
 
     /// `peak` after the warmup, and a straight line to `floor` over the last `decaySteps` of `total`
-    /// (Hu et al., arXiv:2404.06395).
+    /// (Hu et al., arXiv:2404.06395); errors as for [#cosine], and if the decay does not fit behind the warmup.
     static Schedule warmupStableDecay(float peak, long warmup, long total, long decaySteps, float floor) {
         return new WarmupStableDecay(peak, warmup, total, decaySteps, floor);
     }

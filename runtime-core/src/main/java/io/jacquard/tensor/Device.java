@@ -1,8 +1,13 @@
 package io.jacquard.tensor;
 
 /// One place that computes: `cpu:0`, `cuda:1`.
+///
+/// @param kind `cpu`, `cuda`
+/// @param index counted from 0 within the kind
 public record Device(String kind, int index) {
     /// Parses `cpu`, `cuda` or `cuda:1`; without an index the device is number 0.
+    ///
+    /// @throws IllegalArgumentException if the text is none of these
     public static Device parse(String text) {
         int colon = text.indexOf(':');
         String kind = colon < 0 ? text : text.substring(0, colon);

@@ -61,7 +61,7 @@ public final class Gradients {
         return new Target(g, 1f);
     }
 
-    /// The gradient of `input` is `dy` itself (same elements, any shape): handed on without a copy where possible.
+    /// For nodes that leave the gradient unchanged: that of `input` is `dy` itself (same elements, any shape): handed on without a copy where possible.
     public void pass(Tensor input, Tensor dy) {
         if (!input.needsGradient()) {
             return;
@@ -84,7 +84,12 @@ public final class Gradients {
     }
 
     /// Runs backward from `y`, whose gradient is `dy` (null: ones), and returns the gradients of `wanted`, which must
-    /// be leaves; null where nothing flowed. They belong to the current scope.
+    /// be leaves of [Tensor#leaf()]; null where nothing flowed, and for leaves with a sink, which receive theirs there.
+    ///
+    /// **Memory**: the results belong to the current scope. Activations of the current scope are freed after their last
+    /// use; `y`, `dy` and `wanted` are not.
+    ///
+    /// @throws IllegalStateException if nothing that `y` depends on wants a gradient
     public static List<@Nullable Tensor> of(Tensor y, @Nullable Tensor dy, Tensor... wanted) {
         if (!y.needsGradient()) {
             throw new IllegalStateException("backward: " + y + " depends on nothing that wants a gradient");

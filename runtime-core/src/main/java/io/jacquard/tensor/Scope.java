@@ -44,12 +44,14 @@ public final class Scope implements AutoCloseable {
         return new Scope("run", CURRENT.get(), session, true, pool, null).entered();
     }
 
-    /// Opens a scope and enters it, for try-with-resources.
+    /// Opens a scope below the current one and enters it, for try-with-resources. `name` appears in messages.
+    ///
+    /// @throws IllegalStateException if no session is open on this thread
     public static Scope open(String name) {
         return create(name).entered();
     }
 
-    /// As [#open], and operations inside record no way back.
+    /// As [#open], and operations inside record no way back; nor do they in the scopes opened inside.
     public static Scope openWithoutGrad(String name) {
         Scope p = current();
         return new Scope(name, p, p.session, false, p.pool, null).entered();
@@ -57,6 +59,8 @@ public final class Scope implements AutoCloseable {
 
     /// As [#open], with one block of `extentBytes` taken now: what is allocated inside lies in it, at the same
     /// addresses each time. [#extentBytes] of a warm-up run says how large the block must be.
+    ///
+    /// @throws DeviceOutOfMemoryException if there is no such block; what does not fit inside later is one too
     public static Scope openArena(String name, long extentBytes) {
         Scope p = current();
         Storage block = p.allocate(extentBytes, "arena of scope '" + name + "'");
@@ -77,6 +81,8 @@ public final class Scope implements AutoCloseable {
     }
 
     /// Makes this the current scope until the entry is closed.
+    ///
+    /// @throws IllegalStateException if the scope is closed
     public Entry enter() {
         if (closed) {
             throw new IllegalStateException("scope '" + name + "' is closed");
@@ -87,6 +93,8 @@ public final class Scope implements AutoCloseable {
     }
 
     /// The scope that new tensors of this thread belong to.
+    ///
+    /// @throws IllegalStateException if no session is open on this thread
     public static Scope current() {
         Scope s = CURRENT.get();
         if (s == null) {
@@ -97,6 +105,11 @@ public final class Scope implements AutoCloseable {
     }
 
     /// Hands `tensor` to the parent scope: it outlives this one. A tensor of an outer scope does so anyway.
+    ///
+    /// **Memory**: the whole allocation moves, with every view of it; backward does not free it any more.
+    ///
+    /// @return `tensor`
+    /// @throws IllegalStateException in an arena scope, whose memory ends with it, and for tensors that no scope here owns
     public Tensor keep(Tensor tensor) {
         if (parent == null || arena != null) {
             throw new IllegalStateException("scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");
@@ -113,7 +126,7 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
-    /// The highest offset used so far: of the arena in an arena scope, else of nothing (0).
+    /// The highest offset in bytes that was ever used of this scope's arena; 0 in a scope outside an arena.
     public long extentBytes() {
         return pool.extent();
     }
@@ -123,10 +136,14 @@ public final class Scope implements AutoCloseable {
         return owned.stream().mapToLong(s -> Pool.rounded(s.bytes)).sum() + (arena == null ? 0 : arena.bytes);
     }
 
+    /// The name in messages.
     public String name() {
         return name;
     }
 
+    /// Frees everything the scope owns; the second time does nothing.
+    ///
+    /// @throws IllegalStateException if a scope opened inside is still current
     @Override
     public void close() {
         if (closed) {
@@ -199,6 +216,9 @@ public final class Scope implements AutoCloseable {
             this.previous = previous;
         }
 
+        /// Returns to the scope before; the scope itself stays open.
+        ///
+        /// @throws IllegalStateException if a scope entered inside is still current
         @Override
         public void close() {
             if (left) {

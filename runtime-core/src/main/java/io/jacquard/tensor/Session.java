@@ -47,19 +47,28 @@ public final class Session implements AutoCloseable {
     }
 
     /// The session of the current scope.
+    ///
+    /// @throws IllegalStateException if no session is open on this thread
     public static Session current() {
         return Scope.current().session();
     }
 
+    /// The device that was opened.
     public Device device() {
         return backend.device();
     }
 
+    /// The backend: for tensors, tools and tests.
     public Backend backend() {
         return backend;
     }
 
-    /// Records the launches of `work` without running them. Copies to and from the host are refused inside.
+    /// Records the launches of `work` without running them; [Graph#replay] runs them at the addresses of the recording.
+    /// `work` itself runs once, on the host: numbers and branches of Java are frozen, tensors are not. Copies to and from
+    /// the host are refused inside.
+    ///
+    /// **Memory**: tensors that `work` allocates must live as long as the graph: capture inside an arena scope that stays
+    /// open.
     public Graph capture(Runnable work) {
         return backend.capture(work);
     }
@@ -69,12 +78,12 @@ public final class Session implements AutoCloseable {
         backend.synchronize();
     }
 
-    /// Bytes of tensors now alive.
+    /// Bytes of tensors now alive, each rounded up to 256; an arena counts as a whole.
     public long usedBytes() {
         return pool.used();
     }
 
-    /// The most bytes ever alive at once.
+    /// The most bytes ever alive at once, counted as in [#usedBytes].
     public long peakBytes() {
         return pool.peak();
     }

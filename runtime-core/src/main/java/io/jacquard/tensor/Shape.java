@@ -19,15 +19,22 @@ public final class Shape {
         this.elements = n;
     }
 
+    /// A shape of these sizes; none at all is a scalar.
+    ///
+    /// @throws IllegalArgumentException if a size is negative
+    /// @throws ArithmeticException if the number of elements does not fit a long
     public static Shape of(int... dims) {
         return new Shape(dims.clone());
     }
 
+    /// How many dimensions.
     public int rank() {
         return dims.length;
     }
 
     /// Size of dimension `i`; negative counts from the end, -1 is the last.
+    ///
+    /// @throws IllegalArgumentException if there is no such dimension
     public int dim(int i) {
         int k = i < 0 ? i + dims.length : i;
         if (k < 0 || k >= dims.length) {
@@ -53,10 +60,14 @@ public final class Shape {
         return n;
     }
 
+    /// The product of all sizes; 1 for a scalar.
     public long elements() {
         return elements;
     }
 
+    /// This shape with `size` in place of the innermost size.
+    ///
+    /// @throws IllegalArgumentException if this is a scalar
     public Shape withLast(int size) {
         if (dims.length == 0) {
             throw new IllegalArgumentException("shape: a scalar has no last dimension");
@@ -66,6 +77,7 @@ public final class Shape {
         return new Shape(d);
     }
 
+    /// The sizes, outermost first; a copy.
     public int[] toArray() {
         return dims.clone();
     }

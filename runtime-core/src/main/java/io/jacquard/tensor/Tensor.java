@@ -7,9 +7,13 @@ import org.jspecify.annotations.Nullable;
 /// An immutable handle on device memory: storage, offset, shape and element type; always contiguous. With a node it
 /// knows how it was made and gradients flow through it.
 ///
-/// Operations are in `io.jacquard.ops.Ops`; this class knows only memory and the graph.
+/// Operations are in `io.jacquard.ops.Ops`; this class knows only memory and the graph. The values can change under the
+/// handle: by `copyFrom`, by an optimizer, by the few operations that say that they work in place.
 ///
-/// **Memory**: lives until the scope it was allocated in closes.
+/// **Memory**: lives until the scope it was allocated in closes, or until backward has freed it; later use is an
+/// `IllegalStateException` that says which. Views share the memory.
+///
+/// **Thread**: the thread of its session.
 public final class Tensor {
     private final Storage storage;
     private final long byteOffset;
@@ -63,6 +67,7 @@ public final class Tensor {
             }
         }
 
+        /// The memory that receives the gradient; what it holds before the first write is of no meaning.
         public Tensor gradient() {
             return gradient;
         }
@@ -71,6 +76,9 @@ public final class Tensor {
     // ---- making
 
     /// Memory with arbitrary content, in the current scope.
+    ///
+    /// @throws IllegalStateException if no scope is open on this thread
+    /// @throws DeviceOutOfMemoryException if the device, or the arena of the scope, has no room
     public static Tensor empty(Shape shape, DType dtype) {
         return allocate(Scope.current(), shape, dtype);
     }
@@ -80,20 +88,25 @@ public final class Tensor {
         return new Tensor(s, 0, shape, dtype, null, null, false, null);
     }
 
+    /// As [#empty], filled with zeros on the device.
     public static Tensor zeros(Shape shape, DType dtype) {
         Tensor t = empty(shape, dtype);
         t.kernels().fill(t, 0f);
         return t;
     }
 
-    /// An F32 tensor of these values.
+    /// An F32 tensor of these values, row-major, in the current scope. `Tensor.of(shape, 1)` is I32: write `1f`.
+    ///
+    /// @throws IllegalArgumentException if there are not as many values as elements
     public static Tensor of(Shape shape, float... values) {
         Tensor t = empty(shape, DType.F32);
         t.copyFrom(values);
         return t;
     }
 
-    /// An I32 tensor of these values.
+    /// An I32 tensor of these values, row-major, in the current scope.
+    ///
+    /// @throws IllegalArgumentException if there are not as many values as elements
     public static Tensor of(Shape shape, int... values) {
         Tensor t = empty(shape, DType.I32);
         t.copyFrom(values);
@@ -102,14 +115,17 @@ public final class Tensor {
 
     // ---- properties
 
+    /// The sizes of the dimensions.
     public Shape shape() {
         return shape;
     }
 
+    /// The type of the elements.
     public DType dtype() {
         return dtype;
     }
 
+    /// The device whose memory it is.
     public Device device() {
         return storage.session.device();
     }
@@ -119,24 +135,28 @@ public final class Tensor {
         return shape.elements();
     }
 
+    /// How many bytes the elements take.
     public long bytes() {
         return dtype.bytes(size());
     }
 
     /// The device address of the first element.
     ///
-    /// @throws IllegalStateException if the tensor's scope has closed
+    /// @throws IllegalStateException if the memory was freed; the message says by what
     public long address() {
         return storage.address(this) + byteOffset;
     }
 
+    /// What this tensor's device computes: for operations and optimizers. Kernels check nothing.
     public Kernels kernels() {
         return storage.session.backend().kernels();
     }
 
-    // ---- views: same memory, no gradient recorded (Ops.reshape and Ops.rows record)
+    // ---- views: same memory, no gradient recorded (Ops.reshape and Ops.narrow record)
 
-    /// The same elements in another shape.
+    /// The same elements in another shape. **No gradient flows through it**: in a model use `Ops.reshape`.
+    ///
+    /// @throws IllegalArgumentException if the number of elements differs
     public Tensor reshape(Shape to) {
         if (to.equals(shape)) {
             return this;
@@ -148,7 +168,10 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, to, dtype, null, null, false, name);
     }
 
-    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension.
+    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension. **No gradient flows through it**: in a
+    /// model use `Ops.narrow`, which copies.
+    ///
+    /// @throws IllegalArgumentException if they are not all there
     public Tensor rows(int from, int to) {
         if (shape.rank() == 0 || from < 0 || from > to || to > shape.dim(0)) {
             throw new IllegalArgumentException("rows: " + from + " to " + to + " is not inside " + shape);
@@ -159,7 +182,9 @@ public final class Tensor {
         return new Tensor(storage, byteOffset + dtype.bytes(row * from), Shape.of(dims), dtype, null, null, false, name);
     }
 
-    /// `shape` elements of a flat tensor from element `offset` on.
+    /// `shape` elements from element `offset` on, whatever this tensor's own shape. **No gradient flows through it.**
+    ///
+    /// @throws IllegalArgumentException if they are not all there
     public Tensor slice(long offset, Shape shape) {
         if (offset < 0 || offset + shape.elements() > size()) {
             throw new IllegalArgumentException("slice: elements " + offset + " to " + (offset + shape.elements())
@@ -175,7 +200,10 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, shape, dtype, null, null, true, name);
     }
 
-    /// This value as a leaf whose gradient is written into `gradient`.
+    /// This value as a leaf whose gradient is written into `gradient`, of the same shape; its dtype may be F32 where the
+    /// value's is BF16 or F16.
+    ///
+    /// @throws IllegalArgumentException if the shapes differ
     public Tensor leaf(Tensor gradient, String name) {
         if (!gradient.shape.equals(shape)) {
             throw new IllegalArgumentException("leaf: gradient " + gradient.shape + " for a value " + shape);
@@ -188,7 +216,8 @@ public final class Tensor {
         return needsGradient ? new Tensor(storage, byteOffset, shape, dtype, null, null, false, name) : this;
     }
 
-    /// Attaches the way back, unless the scope records nothing or no input wants a gradient.
+    /// Attaches the way back, unless the scope records nothing or no input wants a gradient: for operations, whose last
+    /// line it is. The result is another handle on the same memory.
     public Tensor from(Node node) {
         if (Scope.current().recordsGradients()) {
             for (Tensor t : node.inputs()) {
@@ -210,7 +239,12 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name);
     }
 
-    /// Runs backward from this scalar: every leaf with a sink receives its gradient.
+    /// Runs backward from this scalar: every leaf with a sink (each parameter) receives its gradient. Waits for nothing.
+    ///
+    /// **Memory**: frees the activations on the way; a second backward through them fails.
+    ///
+    /// @throws IllegalArgumentException if it is not of one element
+    /// @throws IllegalStateException if nothing that it depends on wants a gradient
     public void backward() {
         if (size() != 1) {
             throw new IllegalArgumentException("backward: " + this + " is not a scalar; give its gradient to Gradients.of");
@@ -218,6 +252,7 @@ public final class Tensor {
         Gradients.of(this, null);
     }
 
+    /// Whether backward computes a gradient for this value: it is a leaf, or was made from one and recorded.
     public boolean needsGradient() {
         return needsGradient;
     }
@@ -241,12 +276,18 @@ public final class Tensor {
 
     // ---- host
 
-    /// Copies host values in, row-major; F32 only.
+    /// Copies host values in, row-major; F32 only. The array may be changed after the call.
+    ///
+    /// @throws IllegalArgumentException if dtype or number of elements differ
+    /// @throws IllegalStateException during capture
     public void copyFrom(float[] values) {
         upload("float", DType.F32, values.length, MemorySegment.ofArray(values));
     }
 
-    /// Copies host values in, row-major; I32 only.
+    /// Copies host values in, row-major; I32 only. The array may be changed after the call.
+    ///
+    /// @throws IllegalArgumentException if dtype or number of elements differ
+    /// @throws IllegalStateException during capture
     public void copyFrom(int[] values) {
         upload("int", DType.I32, values.length, MemorySegment.ofArray(values));
     }
@@ -268,6 +309,9 @@ public final class Tensor {
     }
 
     /// Copies the raw bytes out. Waits for the device.
+    ///
+    /// @throws IllegalArgumentException if the target has not exactly as many bytes
+    /// @throws IllegalStateException during capture
     public void copyTo(MemorySegment bytes) {
         if (bytes.byteSize() != bytes()) {
             throw new IllegalArgumentException("copyTo: " + this + " has " + bytes() + " bytes, the target " + bytes.byteSize());
@@ -275,7 +319,9 @@ public final class Tensor {
         storage.session.backend().download(bytes, address());
     }
 
-    /// The values, widened or converted to float. Waits for the device.
+    /// The values, row-major, widened or converted to float. Waits for the device.
+    ///
+    /// @throws IllegalStateException during capture
     public float[] toFloats() {
         float[] values = new float[Math.toIntExact(size())];
         if (dtype == DType.F32) {
@@ -290,7 +336,10 @@ public final class Tensor {
         return values;
     }
 
-    /// The values of an I32 tensor. Waits for the device.
+    /// The values of an I32 tensor, row-major. Waits for the device.
+    ///
+    /// @throws IllegalArgumentException if it is of another dtype
+    /// @throws IllegalStateException during capture
     public int[] toInts() {
         if (dtype != DType.I32) {
             throw new IllegalArgumentException("toInts: " + this + " is not I32");
@@ -301,6 +350,9 @@ public final class Tensor {
     }
 
     /// The value of a one-element tensor. Waits for the device.
+    ///
+    /// @throws IllegalArgumentException if it has more or fewer elements
+    /// @throws IllegalStateException during capture
     public float item() {
         if (size() != 1) {
             throw new IllegalArgumentException("item: " + this + " has " + size() + " elements, not one");
@@ -313,7 +365,9 @@ public final class Tensor {
         return name;
     }
 
-    /// This value with a name for messages; not for the results of recorded operations.
+    /// This value with a name for messages.
+    ///
+    /// @throws IllegalStateException for leaves and for the results of recorded operations
     public Tensor named(String name) {
         if (needsGradient) {
             throw new IllegalStateException("named: " + this + " is part of a graph; name the value before it is recorded");
