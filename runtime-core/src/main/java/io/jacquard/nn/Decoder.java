@@ -25,9 +25,9 @@ public sealed interface Decoder permits Gpt, Llama {
         return Ops.linear(hidden(tokens, pass), head().value(), null);
     }
 
-    /// `scale * sum of token losses`, F32 `[1]`. `labels` I32 `[B, T]`: the token that follows; negative does not count.
-    /// `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches. Errors as for
-    /// [#hidden].
+    /// `scale * sum of token losses`, F32 `[1]`. `labels` I32 `[B, T]`: the token that follows; negative does not
+    /// count. `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches. Errors
+    /// as for [#hidden].
     default Tensor loss(Tensor tokens, Tensor labels, Tensor scale, Pass pass) {
         return Ops.crossEntropy(logits(tokens, pass), labels, scale);
     }

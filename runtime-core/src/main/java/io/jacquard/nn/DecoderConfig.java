@@ -73,8 +73,8 @@ public record DecoderConfig(String type, int vocabulary, int context, int layers
         return width / heads;
     }
 
-    /// Floating-point operations of forward and backward for one token: 6 per weight that is multiplied, 12 L C T for the
-    /// attention products of a sequence of `tokens` (Chowdhery et al., arXiv:2204.02311, appendix B).
+    /// Floating-point operations of forward and backward for one token: 6 per weight that is multiplied, 12 L C T for
+    /// the attention products of a sequence of `tokens` (Chowdhery et al., arXiv:2204.02311, appendix B).
     public double flopsPerToken(long parameters, int tokens) {
         return 6.0 * parameters + 12.0 * layers * width * tokens;
     }

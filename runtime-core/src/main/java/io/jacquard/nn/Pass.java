@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 /// @param seed key of the dropout masks
 /// @param counters I32 {step, micro-batch} on the device, the rest of the masks' counter; null: no dropout
 public record Pass(boolean recompute, long seed, @Nullable Tensor counters) {
-    /// No dropout, nothing recomputed: evaluation, and training of a model without dropout. Gradients flow all the same;
-    /// whether they are recorded is the scope's business.
+    /// No dropout, nothing recomputed: evaluation, and training of a model without dropout. Gradients flow all the
+    /// same; whether they are recorded is the scope's business.
     public static final Pass EVALUATION = new Pass(false, 0, null);
 
     Tensor dropout(Tensor x, float p, int site) {

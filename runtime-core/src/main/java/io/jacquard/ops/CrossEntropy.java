@@ -7,8 +7,8 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
 
-/// `scale * sum of the softmax cross entropies` of each row of logits. The gradient overwrites the logits in the forward
-/// pass: there is never a second tensor of that size.
+/// `scale * sum of the softmax cross entropies` of each row of logits. The gradient overwrites the logits in the
+/// forward pass: there is never a second tensor of that size.
 record CrossEntropy(Tensor logits) implements Node {
     static Tensor of(Tensor logits, Tensor labels, Tensor scale) {
         Checks.dtype("crossEntropy", "scale", scale, DType.F32);

@@ -6,8 +6,8 @@ import io.jacquard.tensor.Node;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
 
-/// Inverted dropout whose mask is a function of (seed, step, micro-batch, site, element), so that recomputing, replaying
-/// or resharding repeats it and nothing has to be stored.
+/// Inverted dropout whose mask is a function of (seed, step, micro-batch, site, element), so that recomputing,
+/// replaying or resharding repeats it and nothing has to be stored.
 record Dropout(Tensor x, float p, long seed, Tensor counters, int site) implements Node {
     static Tensor of(Tensor x, float p, long seed, Tensor counters, int site) {
         Checks.floating("dropout", x);

@@ -72,8 +72,8 @@ public final class Ops {
         return Dropout.of(x, p, seed, counters, site);
     }
 
-    /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight` and
-    /// `bias` are `[C]`.
+    /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight`
+    /// and `bias` are `[C]`.
     public static Normed layerNorm(Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon) {
         return LayerNorm.of(x, residual, weight, bias, epsilon);
     }
@@ -89,8 +89,8 @@ public final class Ops {
         return Softmax.of(x);
     }
 
-    /// Rotary embedding, rotate-half form, of the first `heads` heads of `headDim` (even) of each row of `x` `[B, T, W]`,
-    /// **in place**: the old value is gone. Angles are `t * base^(-2i / headDim)`, t being the index in the sequence.
+    /// Rotary embedding, rotate-half form, **in place**: the old value of `x` `[B, T, W]` is gone. Turns the first `heads`
+    /// heads of `headDim` (even) of each row; angles are `t * base^(-2i / headDim)`, t being the index in the sequence.
     public static Tensor rope(Tensor x, int heads, int headDim, float base) {
         return Rope.of(x, heads, headDim, base);
     }
@@ -109,8 +109,9 @@ public final class Ops {
         return Embedding.of(table, ids, positions);
     }
 
-    /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`. Rows with a negative label do not count. **Overwrites the logits** with
-    /// their gradient. `scale` is F32 `[1]`, usually 1 / valid tokens of the whole optimizer step.
+    /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`.
+    /// Rows with a negative label do not count. **Overwrites the logits** with their gradient. `scale` is F32 `[1]`,
+    /// usually 1 / valid tokens of the whole optimizer step.
     public static Tensor crossEntropy(Tensor logits, Tensor labels, Tensor scale) {
         return CrossEntropy.of(logits, labels, scale);
     }
@@ -151,8 +152,8 @@ public final class Ops {
         return Sum.of(x);
     }
 
-    /// `block(x)` that keeps none of its activations and runs again in backward. `block` must compute the same thing both
-    /// times, from `x` and parameters alone: it must not capture other results of operations.
+    /// `block(x)` that keeps none of its activations and runs again in backward. `block` must compute the same thing
+    /// both times, from `x` and parameters alone: it must not capture other results of operations.
     ///
     /// **Memory**: only the result; in backward the activations of this one block.
     public static Tensor recompute(UnaryOperator<Tensor> block, Tensor x) {

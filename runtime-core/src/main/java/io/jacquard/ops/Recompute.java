@@ -7,8 +7,8 @@ import io.jacquard.tensor.Tensor;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
-/// Activation checkpointing (Chen et al., arXiv:1604.06174): the forward pass of `block` keeps only its result; backward
-/// runs it again. Dropout repeats its masks because they are functions of counters.
+/// Activation checkpointing (Chen et al., arXiv:1604.06174): the forward pass of `block` keeps only its result;
+/// backward runs it again. Dropout repeats its masks because they are functions of counters.
 record Recompute(UnaryOperator<Tensor> block, Tensor x) implements Node {
     static Tensor of(UnaryOperator<Tensor> block, Tensor x) {
         Tensor y;

@@ -34,8 +34,8 @@ public final class Gradients {
         }
     }
 
-    /// The target for the gradient of `input`, for kernels that write several at once; null when nobody wants it. Whoever
-    /// takes a target must write it.
+    /// The target for the gradient of `input`, for kernels that write several at once; null when nobody wants it.
+    /// Whoever takes a target must write it.
     public @Nullable Target target(Tensor input) {
         if (!input.needsGradient()) {
             return null;
@@ -61,7 +61,8 @@ public final class Gradients {
         return new Target(g, 1f);
     }
 
-    /// For nodes that leave the gradient unchanged: that of `input` is `dy` itself (same elements, any shape): handed on without a copy where possible.
+    /// For nodes that leave the gradient unchanged: that of `input` is `dy` itself (same elements, any shape): handed
+    /// on without a copy where possible.
     public void pass(Tensor input, Tensor dy) {
         if (!input.needsGradient()) {
             return;

@@ -109,7 +109,8 @@ public final class Scope implements AutoCloseable {
     /// **Memory**: the whole allocation moves, with every view of it; backward does not free it any more.
     ///
     /// @return `tensor`
-    /// @throws IllegalStateException in an arena scope, whose memory ends with it, and for tensors that no scope here owns
+    /// @throws IllegalStateException in an arena scope, whose memory ends with it, and for tensors that no scope here
+    /// owns
     public Tensor keep(Tensor tensor) {
         if (parent == null || arena != null) {
             throw new IllegalStateException("scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");

@@ -168,8 +168,8 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, to, dtype, null, null, false, name);
     }
 
-    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension. **No gradient flows through it**: in a
-    /// model use `Ops.narrow`, which copies.
+    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension. **No gradient flows through it**: in
+    /// a model use `Ops.narrow`, which copies.
     ///
     /// @throws IllegalArgumentException if they are not all there
     public Tensor rows(int from, int to) {
@@ -200,8 +200,8 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, shape, dtype, null, null, true, name);
     }
 
-    /// This value as a leaf whose gradient is written into `gradient`, of the same shape; its dtype may be F32 where the
-    /// value's is BF16 or F16.
+    /// This value as a leaf whose gradient is written into `gradient`, of the same shape; its dtype may be F32 where
+    /// the value's is BF16 or F16.
     ///
     /// @throws IllegalArgumentException if the shapes differ
     public Tensor leaf(Tensor gradient, String name) {
@@ -239,7 +239,8 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name);
     }
 
-    /// Runs backward from this scalar: every leaf with a sink (each parameter) receives its gradient. Waits for nothing.
+    /// Runs backward from this scalar: every leaf with a sink (each parameter) receives its gradient. Waits for
+    /// nothing.
     ///
     /// **Memory**: frees the activations on the way; a second backward through them fails.
     ///
