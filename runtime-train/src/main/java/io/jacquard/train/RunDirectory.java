@@ -1,0 +1,65 @@
+package io.jacquard.train;
+
+import io.jacquard.io.AtomicFiles;
+import io.jacquard.io.CheckpointDirectory;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+
+/// The directory of one run: `config.yaml`, `metrics.jsonl`, `checkpoints/step-<N>/`, `loss.png`, `loss.svg`. Open in
+/// one process at a time.
+final class RunDirectory implements AutoCloseable {
+    private final Path path;
+    private final FileChannel lockFile;
+
+    private RunDirectory(Path path, FileChannel lockFile) {
+        this.path = path;
+        this.lockFile = lockFile;
+    }
+
+    static RunDirectory open(Path path) throws IOException {
+        Files.createDirectories(path);
+        FileChannel file = FileChannel.open(path.resolve("run.lock"), StandardOpenOption.CREATE,
+                StandardOpenOption.WRITE);
+        FileLock lock;
+        try {
+            lock = file.tryLock();
+        } catch (OverlappingFileLockException e) {
+            lock = null;
+        }
+        if (lock == null) {
+            file.close();
+            throw new IllegalStateException("run directory " + path + " is in use by another process");
+        }
+        return new RunDirectory(path, file);
+    }
+
+    static Path config(Path run) {
+        return run.resolve("config.yaml");
+    }
+
+    static Path checkpoints(Path run) {
+        return run.resolve("checkpoints");
+    }
+
+    Path metrics() {
+        return path.resolve("metrics.jsonl");
+    }
+
+    CheckpointDirectory checkpoints() throws IOException {
+        return CheckpointDirectory.open(checkpoints(path));
+    }
+
+    void write(TrainConfig config) throws IOException {
+        AtomicFiles.writeText(config(path), ConfigWriter.yaml(config));
+    }
+
+    @Override
+    public void close() throws IOException {
+        lockFile.close();
+    }
+}

@@ -1,0 +1,27 @@
+package io.jacquard.train;
+
+import java.nio.file.Path;
+
+/// Hears what a run does, on the thread that trains.
+public interface TrainListener {
+    /// Hears nothing.
+    TrainListener SILENT = new TrainListener() {};
+
+    /// The run begins, or goes on, at `step`.
+    default void started(TrainConfig config, long parameters, long trainTokens, long step) {}
+
+    /// A step is done.
+    default void stepped(Metrics.Step step) {}
+
+    /// The model was scored on the validation set.
+    default void validated(long step, Score score) {}
+
+    /// The model wrote a sample.
+    default void sampled(long step, String text) {}
+
+    /// A state is being written to `directory`.
+    default void saving(long step, Path directory) {}
+
+    /// Something a person should know.
+    default void noted(String line) {}
+}

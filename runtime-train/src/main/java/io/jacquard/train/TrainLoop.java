@@ -1,0 +1,229 @@
+package io.jacquard.train;
+
+import io.jacquard.data.Batches;
+import io.jacquard.io.CheckpointSaver;
+import io.jacquard.nn.Decoder;
+import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.Weights;
+import io.jacquard.optim.Optimizer;
+import io.jacquard.optim.Schedule;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/// The steps of one run from wherever it stands to its end, with what happens between steps.
+final class TrainLoop implements AutoCloseable {
+    private static final int SAMPLE_SEED = 1;
+
+    private final TrainConfig config;
+    private final TrainingData data;
+    private final TrainListener listener;
+    private final RunDirectory directory;
+    private final CheckpointSaver saver;
+    private final Decoder decoder;
+    private final Optimizer optimizer;
+    private final Schedule schedule;
+    private final TrainStep step;
+
+    private long done;
+    private long tokens;
+    private double secondsBefore;
+    private long began;
+    private long saved = -1;
+    private long scored = -1;
+    private int refused;
+    private @Nullable Score score;
+    private float loss = Float.NaN;
+
+    /// Makes the model in the current scope.
+    TrainLoop(TrainConfig config, TrainingData data, RunDirectory directory, TrainListener listener)
+            throws IOException {
+        this.config = config;
+        this.data = data;
+        this.directory = directory;
+        this.listener = listener;
+        Weights weights = new Weights();
+        decoder = Decoder.of(shape(), weights);
+        weights.allocate(config.training().dtype().dtype(), config.training().gradientDtype().dtype(),
+                config.training().seed());
+        optimizer = Optimizers.optimizer(config.optimizer(), weights);
+        schedule = Optimizers.schedule(config.optimizer(), config.training().steps());
+        step = new TrainStep(decoder, optimizer, data.train(), config);
+        saver = new CheckpointSaver(directory.checkpoints(), config.checkpoints().keep(), 0);
+    }
+
+    private DecoderConfig shape() {
+        TrainConfig.Model m = config.model();
+        return new DecoderConfig(ConfigKey.spelling(m.type()), data.tokenizer().vocabularySize(), m.context(),
+                m.layers(), m.heads(), m.effectiveKvHeads(), m.width(), m.effectiveHidden(), 1e-5f, 10000f,
+                m.dropout(), m.tied());
+    }
+
+    /// Goes on from a checkpoint.
+    void load(Path checkpoint) throws IOException {
+        SavedState.Position at = SavedState.load(checkpoint, decoder, optimizer, plan());
+        done = at.step();
+        saved = done;
+        tokens = at.tokens();
+        secondsBefore = at.seconds();
+    }
+
+    /// What the data of a step depend on, beside the step itself.
+    private Map<String, Object> plan() {
+        Map<String, Object> plan = new TreeMap<>();
+        plan.put("training.seed", config.training().seed());
+        plan.put("model.context", (long) config.model().context());
+        plan.put("sequences per step", (long) config.training().microBatch() * config.training().accumulation());
+        plan.put("tokens of the training data", data.train().tokens());
+        return plan;
+    }
+
+    Trainer.Outcome run(BooleanSupplier stop) throws IOException {
+        began = System.nanoTime();
+        listener.started(config, decoder.weights().count(), data.train().tokens(), done);
+        long steps = config.training().steps();
+        boolean interrupted = false;
+        try (Metrics metrics = Metrics.open(directory.metrics(), done)) {
+            if (done < steps) {
+                step.load(done);
+            }
+            while (done < steps && !timeIsUp() && !interrupted) {
+                step(metrics);
+                interrupted = stop.getAsBoolean();
+                if (!interrupted) {
+                    between(metrics);
+                }
+            }
+            finish(metrics, interrupted);
+        }
+        return new Trainer.Outcome(done, done >= steps || timeIsUp() && !interrupted, loss, score,
+                saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved));
+    }
+
+    private double seconds() {
+        return secondsBefore + (System.nanoTime() - began) / 1e9;
+    }
+
+    private boolean timeIsUp() {
+        double limit = config.training().minutes();
+        return limit > 0 && seconds() >= 60 * limit;
+    }
+
+    private void step(Metrics metrics) throws IOException {
+        long start = System.nanoTime();
+        float rate = schedule.at(done);
+        step.launch(rate);
+        if (done + 1 < config.training().steps()) {
+            step.load(done + 1); // while the device works
+        }
+        TrainStep.Result r = step.result();
+        done++;
+        tokens += config.tokensPerStep();
+        loss = r.loss();
+        double took = (System.nanoTime() - start) / 1e9;
+        Metrics.Step line = new Metrics.Step(done, r.loss(), rate, r.gradientNorm(), tokens,
+                config.tokensPerStep() / took, seconds(), r.finite());
+        metrics.step(line);
+        listener.stepped(line);
+        if (r.finite()) {
+            refused = 0;
+        } else {
+            refuse(r);
+        }
+    }
+
+    private void refuse(TrainStep.Result r) throws IOException {
+        refused++;
+        String what = "step " + done + " was not applied: loss " + r.loss() + ", gradient norm " + r.gradientNorm();
+        if (refused < config.training().nonFiniteLimit()) {
+            listener.noted(what);
+            return;
+        }
+        saver.await();
+        throw new IllegalStateException(what + "; " + refused + " such steps in a row (training.nonFiniteLimit) stop"
+                + " the run; " + (saved < 0 ? "nothing was saved" : "the last good state is step " + saved)
+                + "; try a lower optimizer.learningRate or a longer optimizer.warmup");
+    }
+
+    private void between(Metrics metrics) throws IOException {
+        if (due(config.evaluation().every())) {
+            validate(metrics);
+        }
+        if (due(config.samples().every())) {
+            sample(metrics);
+        }
+        if (due(config.checkpoints().every())) {
+            save(metrics);
+        }
+    }
+
+    private boolean due(long every) {
+        return every > 0 && done % every == 0;
+    }
+
+    private void validate(Metrics metrics) throws IOException {
+        Batches validation = data.validation();
+        if (validation == null || scored == done) {
+            return;
+        }
+        scored = done;
+        score = new Evaluator(decoder, data.tokenizer(), config.evaluation().batch())
+                .score(validation, config.evaluation().sequences());
+        metrics.validation(done, score);
+        listener.validated(done, score);
+        LossCurve.draw(directory.metrics(), listener);
+    }
+
+    private void sample(Metrics metrics) throws IOException {
+        TrainConfig.Samples s = config.samples();
+        StringBuilder text = new StringBuilder(s.prompt());
+        new Generator(decoder, data.tokenizer())
+                .generate(s.prompt(), s.tokens(), new Sampling(s.temperature(), s.topK(), 1f), SAMPLE_SEED, text::append);
+        metrics.sample(done, text.toString());
+        listener.sampled(done, text.toString());
+    }
+
+    private void save(Metrics metrics) throws IOException {
+        if (saved == done) {
+            return;
+        }
+        if (refused > 0) {
+            // The weights are those of the last good step, but whatever spoiled the step may be in them.
+            listener.noted("step " + done + " is not saved: its loss or gradient was not finite");
+            return;
+        }
+        metrics.sync();
+        SavedState state = SavedState.of(
+                new SavedState.Position(done, tokens, seconds(), plan()), decoder, optimizer, data);
+        try {
+            saver.save(done, state::write);
+        } catch (IOException | RuntimeException e) {
+            state.free();
+            throw e;
+        }
+        saved = done;
+        listener.saving(done, RunDirectory.checkpoints(config.run()).resolve("step-" + done));
+    }
+
+    private void finish(Metrics metrics, boolean interrupted) throws IOException {
+        if (!interrupted) {
+            validate(metrics);
+        }
+        save(metrics);
+        saver.await();
+        metrics.sync();
+        if (data.validation() == null || interrupted) {
+            LossCurve.draw(directory.metrics(), listener);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        try (saver) {
+            step.close();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+package io.jacquard.train;
+
+import io.jacquard.data.Batches;
+import io.jacquard.nn.Decoder;
+import io.jacquard.nn.Pass;
+import io.jacquard.optim.Optimizer;
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.DeviceOutOfMemoryException;
+import io.jacquard.tensor.Scope;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Graph;
+import org.jspecify.annotations.Nullable;
+
+/// One optimizer step on the device: forward and backward of each micro-batch, then the update.
+///
+/// What changes from step to step lies in tensors that stay where they are, so that the step can be recorded once and
+/// replayed. Nothing waits for the device between [#launch] and [#result].
+final class TrainStep implements AutoCloseable {
+    /// What came of a step.
+    ///
+    /// @param loss mean over the valid tokens of the step
+    /// @param finite false if the optimizer refused the step
+    record Result(float loss, float gradientNorm, boolean finite) {}
+
+    private final Decoder decoder;
+    private final Optimizer optimizer;
+    private final Batches batches;
+    private final Batches.Layout layout;
+    private final TrainConfig.Training settings;
+    private final boolean dropout;
+
+    private final int context;
+    private final int[] hostTokens;
+    private final int[] hostLabels;
+    private final int[] hostCounters;
+    private final Tensor tokens;
+    private final Tensor labels;
+    private final Tensor counters;
+    private final Tensor scale;
+    private final Tensor learningRate;
+    private final Tensor losses;
+
+    private long warmUps;
+    private @Nullable Scope arena;
+    private @Nullable Graph graph;
+
+    /// Allocates the inputs in the current scope.
+    TrainStep(Decoder decoder, Optimizer optimizer, Batches batches, TrainConfig config) {
+        this.decoder = decoder;
+        this.optimizer = optimizer;
+        this.batches = batches;
+        this.settings = config.training();
+        this.dropout = config.model().dropout() > 0;
+        this.context = config.model().context();
+        layout = new Batches.Layout(settings.microBatch(), settings.accumulation(), 0, 1);
+        int rows = settings.microBatch() * settings.accumulation();
+        hostTokens = new int[rows * context];
+        hostLabels = new int[rows * context];
+        hostCounters = new int[2 * settings.accumulation()];
+        tokens = Tensor.empty(Shape.of(rows, context), DType.I32).named("tokens");
+        labels = Tensor.empty(Shape.of(rows, context), DType.I32).named("labels");
+        counters = Tensor.empty(Shape.of(settings.accumulation(), 2), DType.I32).named("counters");
+        scale = Tensor.empty(Shape.of(1), DType.F32).named("scale");
+        learningRate = Tensor.empty(Shape.of(1), DType.F32).named("learning rate");
+        losses = Tensor.zeros(Shape.of(settings.accumulation()), DType.F32).named("losses");
+    }
+
+    /// Reads the data of a step into host memory.
+    void load(long step) {
+        int size = layout.rows() * context;
+        int[] t = new int[size];
+        int[] l = new int[size];
+        for (int m = 0; m < settings.accumulation(); m++) {
+            batches.fill(step, m, layout, t, l);
+            System.arraycopy(t, 0, hostTokens, m * size, size);
+            System.arraycopy(l, 0, hostLabels, m * size, size);
+            hostCounters[2 * m] = (int) step;
+            hostCounters[2 * m + 1] = m;
+        }
+    }
+
+    /// Starts the step that [#load] prepared.
+    void launch(float rate) {
+        int valid = 0;
+        for (int label : hostLabels) {
+            valid += label >= 0 ? 1 : 0;
+        }
+        tokens.copyFrom(hostTokens);
+        labels.copyFrom(hostLabels);
+        counters.copyFrom(hostCounters);
+        scale.copyFrom(new float[] {valid == 0 ? 0f : 1f / valid});
+        learningRate.copyFrom(new float[] {rate});
+        // The first step runs as it is: libraries that choose an algorithm at first use must have done so.
+        if (settings.graph() && warmUps++ > 0) {
+            recorded().replay();
+        } else {
+            try (var _ = Scope.open("step")) {
+                work();
+            }
+        }
+    }
+
+    /// Waits for the device.
+    Result result() {
+        double loss = 0;
+        for (float l : losses.toFloats()) {
+            loss += l;
+        }
+        float[] norm = optimizer.norm().toFloats();
+        boolean finite = norm[1] != 0 && Double.isFinite(loss);
+        return new Result((float) loss, norm[0], finite);
+    }
+
+    private void work() {
+        for (int m = 0; m < settings.accumulation(); m++) {
+            try (var _ = Scope.open("micro-batch")) {
+                int rows = layout.rows();
+                Tensor t = tokens.rows(m * rows, (m + 1) * rows);
+                Tensor l = labels.rows(m * rows, (m + 1) * rows);
+                Tensor site = dropout ? counters.slice(2L * m, Shape.of(2)) : null;
+                Tensor loss = decoder.loss(t, l, scale, new Pass(settings.recompute(), settings.seed(), site));
+                Tensor kept = losses.slice(m, Shape.of(1));
+                kept.kernels().cast(kept, loss);
+                loss.backward();
+            }
+        }
+        optimizer.step(learningRate);
+    }
+
+    private Graph recorded() {
+        if (graph != null) {
+            return graph;
+        }
+        Session session = Session.current();
+        // Holes make the extent larger than the peak; recording costs no device time, so try again with twice as much.
+        for (long bytes = session.peakBytes();; bytes *= 2) {
+            Scope s = Scope.openArena("recorded step", bytes);
+            try {
+                graph = session.capture(this::work);
+                arena = s;
+                return graph;
+            } catch (DeviceOutOfMemoryException e) {
+                s.close();
+                decoder.weights().freshGradients();
+                if (bytes > session.backend().memoryBytes()) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        if (graph != null) {
+            graph.close();
+        }
+        if (arena != null) {
+            arena.close();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+package io.jacquard.train;
+
+import io.jacquard.io.CheckpointDirectory;
+import io.jacquard.tensor.Session;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// Trains a model as a configuration says and leaves everything in its run directory.
+///
+/// A run that was interrupted, or killed at any moment, is continued by [#resume] and ends with the same bits as one
+/// that never stopped (unless `training.minutes` ended either).
+///
+/// **Thread**: [#start] and [#resume] train on the calling thread; [#requestStop] may come from any.
+public final class Trainer {
+    private final TrainConfig config;
+    private final TrainListener listener;
+    private volatile boolean stop;
+
+    /// How a run ended.
+    ///
+    /// @param step steps done
+    /// @param complete false if it was stopped by [#requestStop]
+    /// @param loss of the last step
+    /// @param score of the last validation, if any
+    /// @param checkpoint the newest saved state
+    public record Outcome(long step, boolean complete, float loss, @Nullable Score score, @Nullable Path checkpoint) {}
+
+    public Trainer(TrainConfig config, TrainListener listener) {
+        this.config = config;
+        this.listener = listener;
+    }
+
+    /// Asks a running training to finish its step, save and return.
+    public void requestStop() {
+        stop = true;
+    }
+
+    /// Begins a new run.
+    ///
+    /// @throws IllegalArgumentException if the run directory holds a saved state, or the data do not fit
+    /// @throws IllegalStateException if too many steps in a row were not finite
+    public Outcome start() throws IOException {
+        try (RunDirectory directory = RunDirectory.open(config.run())) {
+            Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
+            if (found.isPresent()) {
+                throw new IllegalArgumentException("run directory " + config.run() + " already holds "
+                        + found.get().getFileName() + "; continue it with: jacquard resume " + config.run()
+                        + "; or choose another with --run");
+            }
+            directory.write(config);
+            return train(directory, null);
+        }
+    }
+
+    /// Continues from the newest saved state that is complete and undamaged, or from the beginning if there is none.
+    public Outcome resume() throws IOException {
+        try (RunDirectory directory = RunDirectory.open(config.run())) {
+            Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
+            directory.write(config);
+            return train(directory, found.orElse(null));
+        }
+    }
+
+    /// The configuration that a run directory was last started with.
+    ///
+    /// @throws IllegalArgumentException if it is not the directory of a run
+    public static ConfigReader configOf(Path run) throws IOException {
+        Path file = RunDirectory.config(run);
+        if (!Files.exists(file)) {
+            throw new IllegalArgumentException(run + " is not the directory of a run: there is no " + file);
+        }
+        return new ConfigReader().file(file);
+    }
+
+    /// True if `run` holds a saved state, damaged or not.
+    public static boolean hasState(Path run) throws IOException {
+        Path checkpoints = RunDirectory.checkpoints(run);
+        return Files.isDirectory(checkpoints) && !CheckpointDirectory.open(checkpoints).list().isEmpty();
+    }
+
+    private Outcome train(RunDirectory directory, @Nullable Path checkpoint) throws IOException {
+        try (TrainingData data = TrainingData.open(config);
+                Session _ = Session.open(config.device());
+                TrainLoop loop = new TrainLoop(config, data, directory, listener)) {
+            if (checkpoint != null) {
+                loop.load(checkpoint);
+            }
+            if (data.validation() == null) {
+                listener.noted("no validation: " + config.data().directory() + " has no val*.bin of at least "
+                        + (config.model().context() + 1) + " tokens");
+            }
+            return loop.run(() -> stop);
+        }
+    }
+}
