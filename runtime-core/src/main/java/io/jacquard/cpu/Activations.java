@@ -19,13 +19,13 @@ final class Activations {
     /// `0.5 (1 + tanh u) = sigmoid(2u)`: one exponential, no tanh.
     private static FloatVector gelu(FloatVector x) {
         FloatVector u = x.mul(x).fma(all(-2 * K0 * K1), all(-2 * K0)).mul(x);
-        return x.div(FloatMath.exp(u).add(1f));
+        return x.div(FloatMath.expClamped(u).add(1f));
     }
 
     private static FloatVector geluSlope(FloatVector x) {
         FloatVector x2 = x.mul(x);
         FloatVector u = x2.fma(all(-2 * K0 * K1), all(-2 * K0)).mul(x);
-        FloatVector s = all(1f).div(FloatMath.exp(u).add(1f));
+        FloatVector s = all(1f).div(FloatMath.expClamped(u).add(1f));
         FloatVector slope = x2.fma(all(6 * K0 * K1), all(2 * K0)).mul(x);
         return s.neg().add(1f).mul(slope).fma(s, s);
     }
@@ -62,7 +62,7 @@ final class Activations {
     }
 
     private static FloatVector sigmoid(FloatVector x) {
-        return all(1f).div(FloatMath.exp(x.neg()).add(1f));
+        return all(1f).div(FloatMath.expClamped(x.neg()).add(1f));
     }
 
     /// `out = gate * sigmoid(gate) * up`.
@@ -70,7 +70,7 @@ final class Activations {
         int i = 0;
         for (; i <= n - VL; i += VL) {
             FloatVector g = load(gate + 4L * i);
-            store(g.div(FloatMath.exp(g.neg()).add(1f)).mul(load(up + 4L * i)), out + 4L * i);
+            store(g.div(FloatMath.expClamped(g.neg()).add(1f)).mul(load(up + 4L * i)), out + 4L * i);
         }
         if (i < n) {
             swiGluTail(out, gate, up, i, n);
@@ -80,7 +80,7 @@ final class Activations {
     private static void swiGluTail(long out, long gate, long up, int i, int n) {
         VectorMask<Float> mask = tail(i, n);
         FloatVector g = load(gate + 4L * i, mask);
-        store(g.div(FloatMath.exp(g.neg()).add(1f)).mul(load(up + 4L * i, mask)), out + 4L * i, mask);
+        store(g.div(FloatMath.expClamped(g.neg()).add(1f)).mul(load(up + 4L * i, mask)), out + 4L * i, mask);
     }
 
     /// Both halves of the gradient.

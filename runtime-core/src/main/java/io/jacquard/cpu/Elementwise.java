@@ -63,7 +63,7 @@ final class Elementwise {
         if (out.inPlace()) {
             axpby(old, 1f, values, beta, m);
         } else {
-            FloatMath.axpy(values, beta, old, m);
+            axpby(values, beta, old, 1f, m);
             out.written(at, m, values);
         }
     }

@@ -37,8 +37,26 @@ final class FloatMath {
                 .reinterpretAsFloats();
         VectorMask<Float> low = x.compare(VectorOperators.LT, EXP_MIN);
         VectorMask<Float> high = x.compare(VectorOperators.GT, EXP_MAX);
-        VectorMask<Float> nan = x.test(VectorOperators.IS_NAN);
+        VectorMask<Float> nan = x.compare(VectorOperators.NE, x);
         return e.blend(0f, low).blend(Float.POSITIVE_INFINITY, high).blend(x, nan);
+    }
+
+    /// As [#exp] between -87.3 and 88, and the value at that end outside: all that a sigmoid needs, in fewer operations
+    /// (C2 stops inlining when a loop has too many, and GELU's gradient then runs 3x slower).
+    static FloatVector expClamped(FloatVector unclamped) {
+        FloatVector x = unclamped.blend(EXP_MIN, unclamped.compare(VectorOperators.LT, EXP_MIN));
+        x = x.blend(88f, x.compare(VectorOperators.GT, 88f));
+        FloatVector t = x.fma(all(LOG2E), all(ROUND));
+        FloatVector n = t.sub(ROUND);
+        FloatVector r = n.fma(all(-0.693359375f), x);
+        r = n.fma(all(2.12194440e-4f), r);
+        FloatVector p = all(1.9875691500e-4f).fma(r, all(1.3981999507e-3f));
+        p = p.fma(r, all(8.3334519073e-3f));
+        p = p.fma(r, all(4.1665795894e-2f));
+        p = p.fma(r, all(1.6666665459e-1f));
+        p = p.fma(r, all(5.0000001201e-1f));
+        p = p.fma(r.mul(r), r.add(1f));
+        return p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
     }
 
     static float sum(long x, int n) {
@@ -184,19 +202,6 @@ final class FloatMath {
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
             store(load(x + 4L * i, mask).add(load(z + 4L * i, mask)), y + 4L * i, mask);
-        }
-    }
-
-    /// `y = a * x + y`.
-    static void axpy(long y, float a, long x, int n) {
-        FloatVector av = all(a);
-        int i = 0;
-        for (; i <= n - VL; i += VL) {
-            store(load(x + 4L * i).fma(av, load(y + 4L * i)), y + 4L * i);
-        }
-        if (i < n) {
-            VectorMask<Float> mask = tail(i, n);
-            store(load(x + 4L * i, mask).fma(av, load(y + 4L * i, mask)), y + 4L * i, mask);
         }
     }
 }
