@@ -17,6 +17,9 @@ package io.jacquard.nn;
 public record DecoderConfig(String type, int vocabulary, int context, int layers, int heads, int kvHeads, int width,
         int hidden, float normEpsilon, float ropeBase, float dropout, boolean tied) {
 
+    /// Checks that the sizes fit each other and the type.
+    ///
+    /// @throws IllegalArgumentException naming the two that do not
     public DecoderConfig {
         if (!type.equals("gpt2") && !type.equals("llama")) {
             throw new IllegalArgumentException("model: type '" + type + "' is unknown; gpt2 and llama are");

@@ -8,6 +8,7 @@ package io.jacquard.optim;
 public record AdamWSettings(float beta1, float beta2, float epsilon, float weightDecay, float clip) {
     public static final AdamWSettings DEFAULT = new AdamWSettings(0.9f, 0.95f, 1e-8f, 0.1f, 1f);
 
+    /// Checks the ranges.
     public AdamWSettings {
         if (!(beta1 >= 0f && beta1 < 1f && beta2 >= 0f && beta2 < 1f)) {
             throw new IllegalArgumentException("adamw: betas must be in [0, 1), are " + beta1 + " and " + beta2);

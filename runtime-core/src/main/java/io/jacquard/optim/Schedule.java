@@ -29,6 +29,7 @@ public sealed interface Schedule {
         return new WarmupStableDecay(peak, warmup, total, decaySteps, floor);
     }
 
+    /// See [#constant].
     record Constant(float rate) implements Schedule {
         @Override
         public float at(long step) {
@@ -36,7 +37,9 @@ public sealed interface Schedule {
         }
     }
 
+    /// See [#cosine].
     record Cosine(float peak, long warmup, long total, float floor) implements Schedule {
+        /// Checks the ranges.
         public Cosine {
             check(peak, warmup, total, floor);
         }
@@ -51,7 +54,9 @@ public sealed interface Schedule {
         }
     }
 
+    /// See [#warmupStableDecay]; [#linear] is one whose decay begins right after the warmup.
     record WarmupStableDecay(float peak, long warmup, long total, long decaySteps, float floor) implements Schedule {
+        /// Checks the ranges.
         public WarmupStableDecay {
             check(peak, warmup, total, floor);
             if (decaySteps < 1 || decaySteps > Math.max(1, total - warmup)) {

@@ -4,6 +4,7 @@ package io.jacquard.tensor;
 public final class DeviceOutOfMemoryException extends DeviceException {
     private static final long serialVersionUID = 1L;
 
+    /// The message names what was wanted, what is free, and who holds the rest.
     public DeviceOutOfMemoryException(String message) {
         super(message);
     }

@@ -20,6 +20,7 @@ public final class Gradients {
     /// Writes a gradient: overwrites `destination` when `beta` is 0, adds to it when 1.
     @FunctionalInterface
     public interface Writer {
+        /// Writes to `destination`, of the input's shape; its dtype may be F32 where the input's is BF16 or F16.
         void write(Tensor destination, float beta);
     }
 

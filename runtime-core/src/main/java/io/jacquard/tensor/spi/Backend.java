@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 
 /// One opened device. Used by one thread at a time, the one that opened the session.
 public interface Backend extends AutoCloseable {
+    /// The device that was opened.
     Device device();
 
     /// The kernels; during [#capture] they record instead of running.
@@ -16,6 +17,7 @@ public interface Backend extends AutoCloseable {
     /// A block of device memory, aligned to 256 bytes, or 0 when there is no such block left. Slow: only the pool calls it.
     long reserve(long bytes);
 
+    /// Gives back a block that [#reserve] returned. Slow, too.
     void unreserve(long address);
 
     /// Copies host memory to the device. Refused during capture.
@@ -24,6 +26,7 @@ public interface Backend extends AutoCloseable {
     /// Waits for the work before it, then copies to host memory. Refused during capture.
     void download(MemorySegment destination, long source);
 
+    /// Waits until everything launched so far is done. Refused during capture.
     void synchronize();
 
     /// Records the launches of `work` without running them; [Graph#replay] runs them, at the same addresses.

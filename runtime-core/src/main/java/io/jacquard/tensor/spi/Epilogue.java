@@ -8,10 +8,12 @@ import org.jspecify.annotations.Nullable;
 public record Epilogue(@Nullable Tensor bias, @Nullable Tensor preActivation) {
     public static final Epilogue NONE = new Epilogue(null, null);
 
+    /// Adds `bias` `[n]`, or does nothing when it is null.
     public static Epilogue bias(@Nullable Tensor bias) {
         return bias == null ? NONE : new Epilogue(bias, null);
     }
 
+    /// Adds `bias` `[n]` if not null, stores the sum into `preActivation` and puts out its GELU.
     public static Epilogue gelu(@Nullable Tensor bias, Tensor preActivation) {
         return new Epilogue(bias, preActivation);
     }

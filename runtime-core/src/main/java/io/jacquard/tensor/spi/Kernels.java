@@ -55,6 +55,7 @@ public interface Kernels {
     /// SwiGLU: `x[n, 2f]` holds gate then up; `out[n, f] = gate * sigmoid(gate) * up`.
     void swiGlu(Tensor out, Tensor x);
 
+    /// The gradient of [#swiGlu] with respect to `x`, gate and up, `+ beta * dx`; `dy` is `[n, f]`.
     void swiGluGrad(Tensor dx, Tensor dy, Tensor x, float beta);
 
     /// Inverted dropout: `out = x / (1 - p)` where kept, else 0, `+ beta * out`. The mask is a pure function of
@@ -89,6 +90,7 @@ public interface Kernels {
     void rmsNorm(Tensor out, @Nullable Tensor total, Tensor rstd, Tensor x, @Nullable Tensor residual, Tensor weight,
             float epsilon);
 
+    /// Gradients of [#rmsNorm]; parameters as for [#layerNormGrad].
     void rmsNormGrad(@Nullable Tensor dx, float beta, @Nullable Tensor dWeight, float weightBeta, Tensor dy, Tensor x,
             Tensor rstd, Tensor weight);
 
