@@ -13,6 +13,9 @@ record Concat(List<Tensor> parts, int dim) implements Node {
             throw new IllegalArgumentException("concat: no tensors given");
         }
         Shape first = parts.getFirst().shape();
+        if (dim < 0) {
+            throw new IllegalArgumentException("concat: no dimension " + dim + " in " + first);
+        }
         int[] dims = first.toArray();
         int total = 0;
         for (Tensor p : parts) {

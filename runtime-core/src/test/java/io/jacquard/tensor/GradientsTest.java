@@ -292,6 +292,24 @@ final class GradientsTest {
                 assertThrows(IllegalStateException.class, used::address).getMessage());
     }
 
+    /// Twenty products: backward needs the ones it starts from and two gradients at a time, whatever the depth.
+    @Test
+    void gradientsAreFreedAfterTheirLastUse() {
+        Tensor x = leaf(1, 1);
+        Tensor constant = Tensor.of(TWO, 1f, 1f);
+        Tensor y = x;
+        for (int i = 0; i < 20; i++) {
+            y = Times.of(y, constant);
+        }
+        long before = session.peakBytes();
+        Gradients.of(y, null, x);
+        assertEquals(
+                before + 3 * 256,
+                session.peakBytes(),
+                "the ones, the gradient of a product and of what it was made from");
+        assertEquals(256 * 4, session.usedBytes(), "x, constant, result, gradient");
+    }
+
     /// While a node runs, what it saved must live.
     @Test
     void valuesLiveUntilTheirOwnNodeHasRun() {
