@@ -42,7 +42,7 @@ final class NormCases {
                 rmsNormGrad(table, name, dtype, dtype, n, c, 0, true, false);
                 rmsNormGrad(table, name, dtype, dtype, n, c, 1, false, true);
             }
-            farFromZero(table, dtype);
+            special(table, dtype);
         }
     }
 
@@ -114,26 +114,28 @@ final class NormCases {
     }
 
     private static void rmsNorm(Table table, String name, DType dtype, int n, int c, Residual kind) {
-        table.add("rmsNorm", name + " residual " + kind, t -> {
-            Input in = Input.of(t, dtype, n, c, kind, normal(1));
-            Operand rstd = t.out("rstd", DType.F32, n);
-            Operand out = t.out("out", dtype, n, c);
-            t.run(k -> k.rmsNorm(
-                    out.tensor(),
-                    in.totalTensor(),
-                    rstd.tensor(),
-                    in.x.tensor(),
-                    in.residualTensor(),
-                    in.weight.tensor(),
-                    EPSILON));
-            double[] x = in.normed();
-            t.expect(rstd, m -> ReferenceRows.rstd(m, x, c, new double[n], EPSILON));
-            t.expect(out, m -> ReferenceRows.rmsNorm(m, x, c, in.weight.initial(), EPSILON));
-        });
+        table.add("rmsNorm", name + " residual " + kind, t -> rmsNorm(t, dtype, n, c, kind, normal(1)));
     }
 
-    /// Rows whose mean is large beside their deviation: E[x^2] - E[x]^2 in float fails here.
-    private static void farFromZero(Table table, DType dtype) {
+    private static void rmsNorm(Trial t, DType dtype, int n, int c, Residual kind, Trial.Content content) {
+        Input in = Input.of(t, dtype, n, c, kind, content);
+        Operand rstd = t.out("rstd", DType.F32, n);
+        Operand out = t.out("out", dtype, n, c);
+        t.run(k -> k.rmsNorm(
+                out.tensor(),
+                in.totalTensor(),
+                rstd.tensor(),
+                in.x.tensor(),
+                in.residualTensor(),
+                in.weight.tensor(),
+                EPSILON));
+        double[] x = in.normed();
+        t.expect(rstd, m -> ReferenceRows.rstd(m, x, c, new double[n], EPSILON));
+        t.expect(out, m -> ReferenceRows.rmsNorm(m, x, c, in.weight.initial(), EPSILON));
+    }
+
+    /// Among them rows whose mean is large beside their deviation: E[x^2] - E[x]^2 in float fails there.
+    private static void special(Table table, DType dtype) {
         table.add(
                 "layerNorm",
                 "special: mean 1000, deviation 8 " + dtype,
@@ -146,6 +148,18 @@ final class NormCases {
                 "layerNorm",
                 "special: zeros " + dtype,
                 t -> layerNorm(t, dtype, 3, 33, Residual.NONE, Trial.constant(0)));
+        table.add(
+                "rmsNorm", "special: zeros " + dtype, t -> rmsNorm(t, dtype, 3, 33, Residual.NONE, Trial.constant(0)));
+        table.add(
+                "rmsNorm",
+                "special: squares that vanish " + dtype,
+                t -> rmsNorm(t, dtype, 3, 33, Residual.NONE, normal(1e-6)));
+        for (double value : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
+            Trial.Content content = (random, i) -> i == 40 ? value : random.nextGaussian();
+            String name = "special: " + value + " stays in its row " + dtype;
+            table.add("layerNorm", name, t -> layerNorm(t, dtype, 3, 33, Residual.NONE, content));
+            table.add("rmsNorm", name, t -> rmsNorm(t, dtype, 3, 33, Residual.NONE, content));
+        }
     }
 
     private static void layerNormGrad(
