@@ -51,6 +51,27 @@ final class PhiloxTest {
         }
     }
 
+    /// The kernels compute vectors of blocks; a seed and a site with all their bits.
+    @Test
+    void kernelsDrawTheSameWords() {
+        try (Session _ = Session.open("cpu")) {
+            long seed = 0xf9e8d7c6_b5a49382L;
+            Tensor x = Tensor.empty(Shape.of(70_003), DType.F32);
+            x.kernels().random(x, 0f, seed, 0x89abcdef);
+            float[] drawn = x.toFloats();
+            x.kernels().fill(x, 1f);
+            x.kernels().dropout(x, x, 0.3f, seed, Tensor.of(Shape.of(2), -5, 0x1234), 0x89abcdef, 0f);
+            float[] dropped = x.toFloats();
+            int[] words = new int[4];
+            for (int i = 0; i < drawn.length; i++) {
+                Philox.block(words, seed, 0, 0, 0x89abcdef, i / 4);
+                assertEquals(Philox.uniform(words[i % 4]), drawn[i], "element " + i);
+                Philox.block(words, seed, -5, 0x1234, 0x89abcdef, i / 4);
+                assertEquals(Philox.uniform(words[i % 4]) >= 0.3f ? 1f / 0.7f : 0f, dropped[i], "element " + i);
+            }
+        }
+    }
+
     @Test
     void momentsOfTheNormalNumbers() {
         try (Session _ = Session.open("cpu")) {
