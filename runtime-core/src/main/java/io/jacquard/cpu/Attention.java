@@ -101,15 +101,26 @@ final class Attention {
         });
     }
 
-    private static void forwardTile(Operand out, Operand lse, Operand qkv, Geometry g, int b, int h, int q0, Panel k, Panel v,
-            long scores, Lane lane) {
+    private static void forwardTile(
+            Operand out,
+            Operand lse,
+            Operand qkv,
+            Geometry g,
+            int b,
+            int h,
+            int q0,
+            Panel k,
+            Panel v,
+            long scores,
+            Lane lane) {
         int rows = Math.min(TILE, g.time - q0);
         int n = q0 + rows;
         int stride = g.stride();
         long outWidth = (long) g.heads * g.dim;
         long first = g.out(b, h) + q0 * outWidth;
         Panel q = read(qkv, g.query(b, h) + (long) q0 * g.width(), g.width(), rows, g.dim, lane);
-        OneDnn.sgemm(false, true, rows, n, g.dim, g.scale(), q.address, q.stride, k.address, k.stride, 0f, scores, stride);
+        OneDnn.sgemm(
+                false, true, rows, n, g.dim, g.scale(), q.address, q.stride, k.address, k.stride, 0f, scores, stride);
         for (int i = 0; i < rows; i++) {
             long row = scores + 4L * i * stride;
             int seen = q0 + i + 1;
@@ -125,10 +136,11 @@ final class Attention {
     }
 
     /// Operands of the backward pass.
-    record Backward(Operand dQkv, Operand dOut, Operand qkv, Operand out, Operand lse, Geometry g) { }
+    record Backward(Operand dQkv, Operand dOut, Operand qkv, Operand out, Operand lse, Geometry g) {}
 
-    /// One key/value head of one sequence: all its query heads in order, so that no two threads add to the same sums.
-    private record Job(Backward o, int b, int kv, Panel k, Panel v, Panel dk, Panel dv, long p, long dp) { }
+    /// One key/value head of one sequence: all its query heads in order, so that no two threads add to the same
+    /// sums.
+    private record Job(Backward o, int b, int kv, Panel k, Panel v, Panel dk, Panel dv, long p, long dp) {}
 
     static void backward(Workers workers, Backward o) {
         Geometry g = o.g;
@@ -136,11 +148,16 @@ final class Attention {
             int b = chunk / g.kvHeads;
             int kv = chunk % g.kvHeads;
             int width = g.width();
-            Job job = new Job(o, b, kv, read(o.qkv, g.key(b, kv), width, g.time, g.dim, lane),
+            Job job = new Job(
+                    o,
+                    b,
+                    kv,
+                    read(o.qkv, g.key(b, kv), width, g.time, g.dim, lane),
                     read(o.qkv, g.value(b, kv), width, g.time, g.dim, lane),
                     target(o.dQkv, g.key(b, kv), width, g.time, g.dim, lane),
                     target(o.dQkv, g.value(b, kv), width, g.time, g.dim, lane),
-                    lane.floats((long) TILE * g.stride()), lane.floats((long) TILE * g.stride()));
+                    lane.floats((long) TILE * g.stride()),
+                    lane.floats((long) TILE * g.stride()));
             // the last tile sees all keys: it overwrites the sums, the others add
             float beta = 0f;
             for (int h = kv * g.group(); h < (kv + 1) * g.group(); h++) {
@@ -182,7 +199,8 @@ final class Attention {
             Mem.zero(p + 4L * seen, 4L * (n - seen));
             Mem.zero(dp + 4L * seen, 4L * (n - seen));
         }
-        OneDnn.sgemm(true, false, n, d, rows, 1f, j.p, stride, dOut.address, dOut.stride, beta, j.dv.address, j.dv.stride);
+        OneDnn.sgemm(
+                true, false, n, d, rows, 1f, j.p, stride, dOut.address, dOut.stride, beta, j.dv.address, j.dv.stride);
         OneDnn.sgemm(true, false, n, d, rows, 1f, j.dp, stride, q.address, q.stride, beta, j.dk.address, j.dk.stride);
         Panel dq = target(o.dQkv, firstQuery, g.width(), rows, d, lane);
         OneDnn.sgemm(false, false, rows, d, n, 1f, j.dp, stride, j.k.address, j.k.stride, 0f, dq.address, dq.stride);
@@ -221,8 +239,17 @@ final class Attention {
     }
 
     /// Rotary embedding of the first `heads` heads of each row.
-    record Rope(Operand out, Operand x, long batch, int time, int width, int heads, int dim, float base, int firstPosition,
-            boolean inverse) { }
+    record Rope(
+            Operand out,
+            Operand x,
+            long batch,
+            int time,
+            int width,
+            int heads,
+            int dim,
+            float base,
+            int firstPosition,
+            boolean inverse) {}
 
     static void rope(Workers workers, Rope r) {
         int perChunk = Math.max(1, Elementwise.CHUNK / 2 / Math.max(1, r.width));

@@ -18,7 +18,8 @@ final class Copies {
             return n;
         }
 
-        /// The same space with adjacent dimensions joined where both sides step evenly, and at least one dimension.
+        /// The same space with adjacent dimensions joined where both sides step evenly, and at least one
+        /// dimension.
         Space joined() {
             long[] o = new long[sizes.length + 1];
             long[] x = new long[sizes.length + 1];
@@ -38,7 +39,11 @@ final class Copies {
             if (n == 0) {
                 s[n++] = 1;
             }
-            return new Space(outOffset, java.util.Arrays.copyOf(o, n), xOffset, java.util.Arrays.copyOf(x, n),
+            return new Space(
+                    outOffset,
+                    java.util.Arrays.copyOf(o, n),
+                    xOffset,
+                    java.util.Arrays.copyOf(x, n),
                     java.util.Arrays.copyOf(s, n));
         }
     }
@@ -160,7 +165,8 @@ final class Copies {
         }
     }
 
-    private static void strided(Operand out, long o, long outStride, Operand x, long i, long xStride, int n, float beta) {
+    private static void strided(
+            Operand out, long o, long outStride, Operand x, long i, long xStride, int n, float beta) {
         if (beta == 0f && out.type() == x.type()) {
             switch (x.elementBytes()) {
                 case 4 -> strided4(out.at(o), 4 * outStride, x.at(i), 4 * xStride, n);

@@ -85,8 +85,9 @@ final class CpuBackend implements Backend {
 
     private void refuseInCapture(String what) {
         if (recording != null) {
-            throw new IllegalStateException(what + ": not possible during capture, which records launches without running"
-                    + " them; copy inputs before capture() and refresh them between replays");
+            throw new IllegalStateException(
+                    what + ": not possible during capture, which records launches without running"
+                            + " them; copy inputs before capture() and refresh them between replays");
         }
     }
 

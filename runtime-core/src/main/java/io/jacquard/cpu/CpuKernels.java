@@ -51,7 +51,14 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void copy(Tensor out, long outOffset, long[] outStrides, Tensor x, long xOffset, long[] xStrides, int[] sizes,
+    public void copy(
+            Tensor out,
+            long outOffset,
+            long[] outStrides,
+            Tensor x,
+            long xOffset,
+            long[] xStrides,
+            int[] sizes,
             float beta) {
         Operand o = Operand.of(out);
         Operand a = Operand.of(x);
@@ -163,8 +170,18 @@ final class CpuKernels implements Kernels {
         int n = last(out);
         int m = Math.toIntExact(rows(out));
         int k = ta ? Math.toIntExact(rows(a)) : last(a);
-        Gemm.Product p = new Gemm.Product(Operand.of(out), Operand.of(a), ta, Operand.of(b), tb, m, n, k, beta,
-                Operand.ofNullable(epilogue.bias()), Operand.ofNullable(epilogue.preActivation()));
+        Gemm.Product p = new Gemm.Product(
+                Operand.of(out),
+                Operand.of(a),
+                ta,
+                Operand.of(b),
+                tb,
+                m,
+                n,
+                k,
+                beta,
+                Operand.ofNullable(epilogue.bias()),
+                Operand.ofNullable(epilogue.preActivation()));
         launch(() -> Gemm.run(workers, p));
     }
 
@@ -188,35 +205,106 @@ final class CpuKernels implements Kernels {
     // ---- norms
 
     @Override
-    public void layerNorm(Tensor out, @Nullable Tensor total, Tensor mean, Tensor rstd, Tensor x, @Nullable Tensor residual,
-            Tensor weight, Tensor bias, float epsilon) {
-        Norms.Forward f = new Norms.Forward(Operand.of(out), Operand.ofNullable(total), Operand.of(mean), Operand.of(rstd),
-                Operand.of(x), Operand.ofNullable(residual), Operand.of(weight), Operand.of(bias), epsilon, rows(x), last(x));
+    public void layerNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor mean,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            Tensor bias,
+            float epsilon) {
+        Norms.Forward f = new Norms.Forward(
+                Operand.of(out),
+                Operand.ofNullable(total),
+                Operand.of(mean),
+                Operand.of(rstd),
+                Operand.of(x),
+                Operand.ofNullable(residual),
+                Operand.of(weight),
+                Operand.of(bias),
+                epsilon,
+                rows(x),
+                last(x));
         launch(() -> Norms.forward(workers, f));
     }
 
     @Override
-    public void layerNormGrad(@Nullable Tensor dx, float beta, @Nullable Tensor dWeight, @Nullable Tensor dBias,
-            float weightBeta, Tensor dy, Tensor x, Tensor mean, Tensor rstd, Tensor weight) {
-        Norms.Backward g = new Norms.Backward(Operand.ofNullable(dx), beta, Operand.ofNullable(dWeight),
-                Operand.ofNullable(dBias), weightBeta, Operand.of(dy), Operand.of(x), Operand.of(mean), Operand.of(rstd),
-                Operand.of(weight), rows(x), last(x));
+    public void layerNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            @Nullable Tensor dBias,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor mean,
+            Tensor rstd,
+            Tensor weight) {
+        Norms.Backward g = new Norms.Backward(
+                Operand.ofNullable(dx),
+                beta,
+                Operand.ofNullable(dWeight),
+                Operand.ofNullable(dBias),
+                weightBeta,
+                Operand.of(dy),
+                Operand.of(x),
+                Operand.of(mean),
+                Operand.of(rstd),
+                Operand.of(weight),
+                rows(x),
+                last(x));
         launch(() -> Norms.backward(workers, g));
     }
 
     @Override
-    public void rmsNorm(Tensor out, @Nullable Tensor total, Tensor rstd, Tensor x, @Nullable Tensor residual, Tensor weight,
+    public void rmsNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
             float epsilon) {
-        Norms.Forward f = new Norms.Forward(Operand.of(out), Operand.ofNullable(total), null, Operand.of(rstd),
-                Operand.of(x), Operand.ofNullable(residual), Operand.of(weight), null, epsilon, rows(x), last(x));
+        Norms.Forward f = new Norms.Forward(
+                Operand.of(out),
+                Operand.ofNullable(total),
+                null,
+                Operand.of(rstd),
+                Operand.of(x),
+                Operand.ofNullable(residual),
+                Operand.of(weight),
+                null,
+                epsilon,
+                rows(x),
+                last(x));
         launch(() -> Norms.forward(workers, f));
     }
 
     @Override
-    public void rmsNormGrad(@Nullable Tensor dx, float beta, @Nullable Tensor dWeight, float weightBeta, Tensor dy, Tensor x,
-            Tensor rstd, Tensor weight) {
-        Norms.Backward g = new Norms.Backward(Operand.ofNullable(dx), beta, Operand.ofNullable(dWeight), null, weightBeta,
-                Operand.of(dy), Operand.of(x), null, Operand.of(rstd), Operand.of(weight), rows(x), last(x));
+    public void rmsNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight) {
+        Norms.Backward g = new Norms.Backward(
+                Operand.ofNullable(dx),
+                beta,
+                Operand.ofNullable(dWeight),
+                null,
+                weightBeta,
+                Operand.of(dy),
+                Operand.of(x),
+                null,
+                Operand.of(rstd),
+                Operand.of(weight),
+                rows(x),
+                last(x));
         launch(() -> Norms.backward(workers, g));
     }
 
@@ -246,8 +334,8 @@ final class CpuKernels implements Kernels {
         int time = x.shape().dim(x.shape().rank() - 2);
         int width = last(x);
         long batch = time == 0 || width == 0 ? 0 : x.size() / time / width;
-        Attention.Rope r = new Attention.Rope(Operand.of(out), Operand.of(x), batch, time, width, heads, headDim, base,
-                firstPosition, inverse);
+        Attention.Rope r = new Attention.Rope(
+                Operand.of(out), Operand.of(x), batch, time, width, heads, headDim, base, firstPosition, inverse);
         launch(() -> Attention.rope(workers, r));
     }
 
@@ -262,8 +350,13 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void attentionGrad(Tensor dQkv, Tensor dOut, Tensor qkv, Tensor out, Tensor lse, int heads, int kvHeads) {
-        Attention.Backward b = new Attention.Backward(Operand.of(dQkv), Operand.of(dOut), Operand.of(qkv), Operand.of(out),
-                Operand.of(lse), geometry(qkv, heads, kvHeads));
+        Attention.Backward b = new Attention.Backward(
+                Operand.of(dQkv),
+                Operand.of(dOut),
+                Operand.of(qkv),
+                Operand.of(out),
+                Operand.of(lse),
+                geometry(qkv, heads, kvHeads));
         launch(() -> Attention.backward(workers, b));
     }
 
@@ -329,20 +422,64 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void adamW(Tensor values, Tensor master, Tensor m, Tensor v, Tensor gradients, Tensor learningRate, Tensor step,
-            Tensor norm, Tensor decays, float beta1, float beta2, float epsilon, float weightDecay, float clip) {
-        Optimizers.AdamW a = new Optimizers.AdamW(Operand.of(values), Operand.of(master), Operand.of(m), Operand.of(v),
-                Operand.of(gradients), Operand.of(learningRate), Operand.of(step), Operand.of(norm), Operand.of(decays),
-                beta1, beta2, epsilon, weightDecay, clip, master.size());
+    public void adamW(
+            Tensor values,
+            Tensor master,
+            Tensor m,
+            Tensor v,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor step,
+            Tensor norm,
+            Tensor decays,
+            float beta1,
+            float beta2,
+            float epsilon,
+            float weightDecay,
+            float clip) {
+        Optimizers.AdamW a = new Optimizers.AdamW(
+                Operand.of(values),
+                Operand.of(master),
+                Operand.of(m),
+                Operand.of(v),
+                Operand.of(gradients),
+                Operand.of(learningRate),
+                Operand.of(step),
+                Operand.of(norm),
+                Operand.of(decays),
+                beta1,
+                beta2,
+                epsilon,
+                weightDecay,
+                clip,
+                master.size());
         launch(() -> Optimizers.adamW(workers, a));
     }
 
     @Override
-    public void sgd(Tensor values, Tensor master, Tensor momentum, Tensor gradients, Tensor learningRate, Tensor norm,
-            Tensor decays, float momentumFactor, float weightDecay, float clip) {
-        Optimizers.Sgd s = new Optimizers.Sgd(Operand.of(values), Operand.of(master), Operand.of(momentum),
-                Operand.of(gradients), Operand.of(learningRate), Operand.of(norm), Operand.of(decays), momentumFactor,
-                weightDecay, clip, master.size());
+    public void sgd(
+            Tensor values,
+            Tensor master,
+            Tensor momentum,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor norm,
+            Tensor decays,
+            float momentumFactor,
+            float weightDecay,
+            float clip) {
+        Optimizers.Sgd s = new Optimizers.Sgd(
+                Operand.of(values),
+                Operand.of(master),
+                Operand.of(momentum),
+                Operand.of(gradients),
+                Operand.of(learningRate),
+                Operand.of(norm),
+                Operand.of(decays),
+                momentumFactor,
+                weightDecay,
+                clip,
+                master.size());
         launch(() -> Optimizers.sgd(workers, s));
     }
 }

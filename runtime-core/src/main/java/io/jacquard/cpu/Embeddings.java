@@ -8,8 +8,16 @@ final class Embeddings {
     private Embeddings() {}
 
     /// `time`: how many positions, the last dimension of `ids`.
-    static void forward(Workers workers, Operand out, Operand table, Operand ids, @Nullable Operand positions, long rows,
-            int c, int vocabulary, int time) {
+    static void forward(
+            Workers workers,
+            Operand out,
+            Operand table,
+            Operand ids,
+            @Nullable Operand positions,
+            long rows,
+            int c,
+            int vocabulary,
+            int time) {
         Rows.run(workers, rows, c, (first, last, lane) -> {
             long st = lane.floats(c);
             long sp = lane.floats(c);
@@ -31,15 +39,15 @@ final class Embeddings {
     private static int id(Operand ids, long i, int vocabulary) {
         int id = Mem.getInt(ids.at(i));
         if (id < 0 || id >= vocabulary) {
-            throw new IllegalArgumentException("embedding: id " + id + " at index " + i + " is not in the table of "
-                    + vocabulary + " rows");
+            throw new IllegalArgumentException(
+                    "embedding: id " + id + " at index " + i + " is not in the table of " + vocabulary + " rows");
         }
         return id;
     }
 
     /// Sorts the rows by id (stable), then each chunk owns a range of ids: no two threads write one row.
-    static void backward(Workers workers, Operand dTable, Operand dy, Operand ids, float beta, int rows, int c,
-            int vocabulary) {
+    static void backward(
+            Workers workers, Operand dTable, Operand dy, Operand ids, float beta, int rows, int c, int vocabulary) {
         long[] order = new long[rows];
         for (int i = 0; i < rows; i++) {
             order[i] = (long) id(ids, i, vocabulary) << 32 | i;
@@ -62,7 +70,8 @@ final class Embeddings {
     }
 
     /// Adds up the rows of one id, from index `i` of the order on; returns the index after them.
-    private static int oneId(Operand dTable, Operand dy, long[] order, int i, int c, long sum, long scratch, float beta) {
+    private static int oneId(
+            Operand dTable, Operand dy, long[] order, int i, int c, long sum, long scratch, float beta) {
         long id = order[i] >>> 32;
         Mem.zero(sum, 4L * c);
         int next = i;

@@ -33,7 +33,8 @@ final class FloatMath {
         p = p.fma(r, all(1.6666665459e-1f));
         p = p.fma(r, all(5.0000001201e-1f));
         p = p.fma(r.mul(r), r.add(1f));
-        FloatVector e = p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+        FloatVector e = p.reinterpretAsInts()
+                .add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
                 .reinterpretAsFloats();
         VectorMask<Float> low = x.compare(VectorOperators.LT, EXP_MIN);
         VectorMask<Float> high = x.compare(VectorOperators.GT, EXP_MAX);
@@ -41,8 +42,8 @@ final class FloatMath {
         return e.blend(0f, low).blend(Float.POSITIVE_INFINITY, high).blend(x, nan);
     }
 
-    /// As [#exp] between -87.3 and 88, and the value at that end outside: all that a sigmoid needs, in fewer operations
-    /// (C2 stops inlining when a loop has too many, and GELU's gradient then runs 3x slower).
+    /// As [#exp] between -87.3 and 88, and the value at that end outside: all that a sigmoid needs, in fewer
+    /// operations (C2 stops inlining when a loop has too many, and GELU's gradient then runs 3x slower).
     static FloatVector expClamped(FloatVector unclamped) {
         FloatVector x = unclamped.blend(EXP_MIN, unclamped.compare(VectorOperators.LT, EXP_MIN));
         x = x.blend(88f, x.compare(VectorOperators.GT, 88f));
@@ -56,7 +57,9 @@ final class FloatMath {
         p = p.fma(r, all(1.6666665459e-1f));
         p = p.fma(r, all(5.0000001201e-1f));
         p = p.fma(r.mul(r), r.add(1f));
-        return p.reinterpretAsInts().add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23)).reinterpretAsFloats();
+        return p.reinterpretAsInts()
+                .add(t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23))
+                .reinterpretAsFloats();
     }
 
     static float sum(long x, int n) {

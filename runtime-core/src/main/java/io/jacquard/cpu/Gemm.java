@@ -3,7 +3,8 @@ package io.jacquard.cpu;
 import io.jacquard.tensor.DType;
 import org.jspecify.annotations.Nullable;
 
-/// Matrix products: tiles of the output, each one serial oneDNN call followed by its epilogue while the tile is in cache.
+/// Matrix products: tiles of the output, each one serial oneDNN call followed by its epilogue while the tile is in
+/// cache.
 final class Gemm {
     /// Columns of `k` taken at once by the widening path.
     private static final int WIDE_K = 1024;
@@ -12,8 +13,18 @@ final class Gemm {
     private static final int MIN_TILES = 8;
 
     /// The product; matrices row-major and contiguous, `[m, k] x [k, n]` after the transpositions.
-    record Product(Operand out, Operand a, boolean ta, Operand b, boolean tb, int m, int n, int k, float beta,
-            @Nullable Operand bias, @Nullable Operand pre) {
+    record Product(
+            Operand out,
+            Operand a,
+            boolean ta,
+            Operand b,
+            boolean tb,
+            int m,
+            int n,
+            int k,
+            float beta,
+            @Nullable Operand bias,
+            @Nullable Operand pre) {
         long leadingA() {
             return ta ? m : k;
         }
@@ -58,8 +69,8 @@ final class Gemm {
         return p.a.type() == DType.BF16 && (p.pre == null || p.beta == 0f);
     }
 
-    /// Rows of a tile. Larger tiles pack less, smaller ones share out better: serial GF/s of 1024x2304x768 with all rows
-    /// at once 109, 512 rows 106, 256 rows 105, 128 rows 98 (bf16: 206, 204, 204, 188).
+    /// Rows of a tile. Larger tiles pack less, smaller ones share out better: serial GF/s of 1024x2304x768 with all
+    /// rows at once 109, 512 rows 106, 256 rows 105, 128 rows 98 (bf16: 206, 204, 204, 188).
     private static int tileRows(int m, int n) {
         if (m <= 256) {
             return Math.max(1, m);
@@ -68,7 +79,8 @@ final class Gemm {
     }
 
     private static int tileColumns(int m, int n) {
-        int parts = Math.min(Math.ceilDiv(MIN_TILES, Math.ceilDiv(Math.max(1, m), tileRows(m, n))), Math.ceilDiv(n, 512));
+        int parts =
+                Math.min(Math.ceilDiv(MIN_TILES, Math.ceilDiv(Math.max(1, m), tileRows(m, n))), Math.ceilDiv(n, 512));
         return multiple(Math.ceilDiv(n, Math.max(Math.max(1, parts), Math.ceilDiv(n, 2048))));
     }
 
@@ -79,8 +91,20 @@ final class Gemm {
 
     private static void floats(Product p, int row, int rows, int column, int columns) {
         long out = p.out.at((long) row * p.n + column);
-        OneDnn.sgemm(p.ta, p.tb, rows, columns, p.k, 1f, p.a.at(p.firstA(row)), p.leadingA(), p.b.at(p.firstB(column)),
-                p.leadingB(), p.beta, out, p.n);
+        OneDnn.sgemm(
+                p.ta,
+                p.tb,
+                rows,
+                columns,
+                p.k,
+                1f,
+                p.a.at(p.firstA(row)),
+                p.leadingA(),
+                p.b.at(p.firstB(column)),
+                p.leadingB(),
+                p.beta,
+                out,
+                p.n);
         for (int i = 0; i < rows && (p.bias != null || p.pre != null); i++) {
             long first = (long) (row + i) * p.n + column;
             if (p.bias != null) {
@@ -96,13 +120,30 @@ final class Gemm {
     private static boolean bf16(Product p, int row, int rows, int column, int columns, Lane lane) {
         Operand target = p.pre == null ? p.out : p.pre;
         int biasType = p.bias == null ? 0 : type(p.bias);
-        MatmulPrimitive primitive = MatmulPrimitive.of(new MatmulPrimitive.Key(rows, columns, p.k, OneDnn.BF16, p.ta,
-                p.leadingA(), p.tb, p.leadingB(), type(target), p.n, biasType, p.beta != 0f), lane);
+        MatmulPrimitive primitive = MatmulPrimitive.of(
+                new MatmulPrimitive.Key(
+                        rows,
+                        columns,
+                        p.k,
+                        OneDnn.BF16,
+                        p.ta,
+                        p.leadingA(),
+                        p.tb,
+                        p.leadingB(),
+                        type(target),
+                        p.n,
+                        biasType,
+                        p.beta != 0f),
+                lane);
         if (primitive == null) {
             return false;
         }
-        primitive.run(p.a.at(p.firstA(row)), p.b.at(p.firstB(column)), target.at((long) row * p.n + column),
-                p.bias == null ? 0 : p.bias.at(column), lane);
+        primitive.run(
+                p.a.at(p.firstA(row)),
+                p.b.at(p.firstB(column)),
+                target.at((long) row * p.n + column),
+                p.bias == null ? 0 : p.bias.at(column),
+                lane);
         if (p.pre != null) {
             for (int i = 0; i < rows; i++) {
                 geluRow(p, p.pre, (long) (row + i) * p.n + column, columns, lane);

@@ -55,16 +55,22 @@ final class Losses {
         }
     }
 
-    static void crossEntropy(Workers workers, Operand losses, Operand logits, Operand labels, @Nullable Operand scale,
-            long rows, int c) {
+    static void crossEntropy(
+            Workers workers,
+            Operand losses,
+            Operand logits,
+            Operand labels,
+            @Nullable Operand scale,
+            long rows,
+            int c) {
         Rows.run(workers, rows, c, (first, last, lane) -> {
             long read = lane.floats(c);
             long powers = lane.floats(c);
             for (long i = first; i < last; i++) {
                 int label = Mem.getInt(labels.at(i));
                 if (label >= c) {
-                    throw new IllegalArgumentException("crossEntropy: label " + label + " of row " + i
-                            + " is not below the " + c + " classes");
+                    throw new IllegalArgumentException(
+                            "crossEntropy: label " + label + " of row " + i + " is not below the " + c + " classes");
                 }
                 if (label < 0) {
                     ignored(losses, logits, scale, i, c);
@@ -82,8 +88,8 @@ final class Losses {
         }
     }
 
-    private static void row(Operand losses, Operand logits, @Nullable Operand scale, long i, int c, int label, long read,
-            long powers) {
+    private static void row(
+            Operand losses, Operand logits, @Nullable Operand scale, long i, int c, int label, long read, long powers) {
         long x = logits.read(i * c, c, read);
         float max = FloatMath.max(x, c);
         float atLabel = Mem.getFloat(x + 4L * label);

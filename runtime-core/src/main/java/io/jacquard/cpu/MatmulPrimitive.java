@@ -13,11 +13,21 @@ import org.jspecify.annotations.Nullable;
 /// behind it is shared: creating it costs 0.5 ms, so the shapes are cached for the process.
 final class MatmulPrimitive {
     /// Leading dimensions are in elements of the row-major matrices as they are stored.
-    record Key(int m, int n, int k, int type, boolean ta, long lda, boolean tb, long ldb, int outType, long ldc,
-            int biasType, boolean accumulate) { }
+    record Key(
+            int m,
+            int n,
+            int k,
+            int type,
+            boolean ta,
+            long lda,
+            boolean tb,
+            long ldb,
+            int outType,
+            long ldc,
+            int biasType,
+            boolean accumulate) {}
 
-    private record Shared(long primitive, long a, long b, long c, long bias, long scratch,
-            long scratchBytes) { }
+    private record Shared(long primitive, long a, long b, long c, long bias, long scratch, long scratchBytes) {}
 
     private static final ConcurrentHashMap<Key, Optional<Shared>> CACHE = new ConcurrentHashMap<>();
     private static final int CPU = 1;
@@ -88,7 +98,9 @@ final class MatmulPrimitive {
                 set(memoryBias, bias);
             }
             int count = memoryBias == 0 ? 4 : 5;
-            OneDnn.check((int) OneDnn.EXECUTE.invokeExact(shared.primitive, stream, count, arguments), "dnnl_primitive_execute");
+            OneDnn.check(
+                    (int) OneDnn.EXECUTE.invokeExact(shared.primitive, stream, count, arguments),
+                    "dnnl_primitive_execute");
         } catch (Throwable t) {
             throw rethrown(t);
         } finally {
@@ -148,19 +160,21 @@ final class MatmulPrimitive {
         }
     }
 
-    /// The scratchpad is ours: oneDNN's own belongs to the thread that created the primitive, and another thread that
-    /// runs it at the same time gets wrong results.
+    /// The scratchpad is ours: oneDNN's own belongs to the thread that created the primitive, and another thread
+    /// that runs it at the same time gets wrong results.
     private static long attributes(Arena arena, Key key) throws Throwable {
         MemorySegment slot = arena.allocate(JAVA_LONG);
         OneDnn.check((int) OneDnn.ATTR_CREATE.invokeExact(slot), "dnnl_primitive_attr_create");
         long attributes = OneDnn.created(slot);
-        OneDnn.check((int) OneDnn.ATTR_SET_SCRATCHPAD.invokeExact(attributes, SCRATCHPAD_USER),
+        OneDnn.check(
+                (int) OneDnn.ATTR_SET_SCRATCHPAD.invokeExact(attributes, SCRATCHPAD_USER),
                 "dnnl_primitive_attr_set_scratchpad_mode");
         if (key.accumulate) {
             OneDnn.check((int) OneDnn.POST_OPS_CREATE.invokeExact(slot), "dnnl_post_ops_create");
             long postOps = OneDnn.created(slot);
             OneDnn.check((int) OneDnn.POST_OPS_SUM.invokeExact(postOps, 1f, 0, 0), "dnnl_post_ops_append_sum");
-            OneDnn.check((int) OneDnn.ATTR_SET_POST_OPS.invokeExact(attributes, postOps),
+            OneDnn.check(
+                    (int) OneDnn.ATTR_SET_POST_OPS.invokeExact(attributes, postOps),
                     "dnnl_primitive_attr_set_post_ops");
             int _ = (int) OneDnn.DESTROY_POST_OPS.invokeExact(postOps);
         }
@@ -171,10 +185,11 @@ final class MatmulPrimitive {
     private static long descriptor(Arena arena, long rows, long columns, int type, boolean transposed, long leading)
             throws Throwable {
         MemorySegment dims = arena.allocateFrom(JAVA_LONG, rows, columns, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-        MemorySegment strides = arena.allocateFrom(JAVA_LONG, transposed ? 1 : leading, transposed ? leading : 1, 0, 0, 0, 0,
-                0, 0, 0, 0, 0, 0);
+        MemorySegment strides = arena.allocateFrom(
+                JAVA_LONG, transposed ? 1 : leading, transposed ? leading : 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
         MemorySegment slot = arena.allocate(JAVA_LONG);
-        OneDnn.check((int) OneDnn.DESC_CREATE.invokeExact(slot, 2, dims, type, strides),
+        OneDnn.check(
+                (int) OneDnn.DESC_CREATE.invokeExact(slot, 2, dims, type, strides),
                 "dnnl_memory_desc_create_with_strides");
         return OneDnn.created(slot);
     }

@@ -89,7 +89,8 @@ final class Mem {
         MemorySegment.copy(ALL, from, ALL, to, bytes);
     }
 
-    /// The sum of the lanes in a fixed order: `reduceLanes` leaves the order open, and the interpreter's differs from C2's.
+    /// The sum of the lanes in a fixed order: `reduceLanes` leaves the order open, and the interpreter's differs
+    /// from C2's.
     static float sumLanes(FloatVector v) {
         FloatVector s = v.add(v.rearrange(HALF));
         if (VL >= 4) {

@@ -13,12 +13,33 @@ import org.jspecify.annotations.Nullable;
 /// LayerNorm and RMSNorm. RMSNorm is the same arithmetic with the mean fixed at 0 and no bias.
 final class Norms {
     /// Operands of the forward pass; `mean` and `bias` are null for RMSNorm.
-    record Forward(Operand out, @Nullable Operand total, @Nullable Operand mean, Operand rstd, Operand x,
-            @Nullable Operand residual, Operand weight, @Nullable Operand bias, float epsilon, long rows, int c) { }
+    record Forward(
+            Operand out,
+            @Nullable Operand total,
+            @Nullable Operand mean,
+            Operand rstd,
+            Operand x,
+            @Nullable Operand residual,
+            Operand weight,
+            @Nullable Operand bias,
+            float epsilon,
+            long rows,
+            int c) {}
 
     /// Operands of the backward pass; `mean` and `dBias` are null for RMSNorm.
-    record Backward(@Nullable Operand dx, float beta, @Nullable Operand dWeight, @Nullable Operand dBias, float weightBeta,
-            Operand dy, Operand x, @Nullable Operand mean, Operand rstd, Operand weight, long rows, int c) { }
+    record Backward(
+            @Nullable Operand dx,
+            float beta,
+            @Nullable Operand dWeight,
+            @Nullable Operand dBias,
+            float weightBeta,
+            Operand dy,
+            Operand x,
+            @Nullable Operand mean,
+            Operand rstd,
+            Operand weight,
+            long rows,
+            int c) {}
 
     private Norms() {}
 
@@ -69,8 +90,10 @@ final class Norms {
         }
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
-            store(load(x + 4L * i, mask).sub(m).mul(r).fma(load(w + 4L * i, mask), load(b + 4L * i, mask)),
-                    out + 4L * i, mask);
+            store(
+                    load(x + 4L * i, mask).sub(m).mul(r).fma(load(w + 4L * i, mask), load(b + 4L * i, mask)),
+                    out + 4L * i,
+                    mask);
         }
     }
 
@@ -92,7 +115,12 @@ final class Norms {
             Rows.run(workers, g.rows, c, (first, last, lane) -> rows(g, first, last, lane, 0));
             return;
         }
-        Rows.sum(workers, g.rows, c, 2 * c, (first, last, lane, partials) -> rows(g, first, last, lane, partials),
+        Rows.sum(
+                workers,
+                g.rows,
+                c,
+                2 * c,
+                (first, last, lane, partials) -> rows(g, first, last, lane, partials),
                 (from, to, lane) -> {
                     long scratch = lane.floats(c);
                     Rows.store(g.dWeight, 0, c, from, scratch, g.weightBeta);

@@ -14,11 +14,35 @@ final class Optimizers {
     /// Elements that share one flag of weight decay.
     private static final int DECAY_GROUP = 256;
 
-    record AdamW(Operand values, Operand master, Operand m, Operand v, Operand gradients, Operand learningRate, Operand step,
-            Operand norm, Operand decays, float beta1, float beta2, float epsilon, float weightDecay, float clip, long n) { }
+    record AdamW(
+            Operand values,
+            Operand master,
+            Operand m,
+            Operand v,
+            Operand gradients,
+            Operand learningRate,
+            Operand step,
+            Operand norm,
+            Operand decays,
+            float beta1,
+            float beta2,
+            float epsilon,
+            float weightDecay,
+            float clip,
+            long n) {}
 
-    record Sgd(Operand values, Operand master, Operand momentum, Operand gradients, Operand learningRate, Operand norm,
-            Operand decays, float momentumFactor, float weightDecay, float clip, long n) { }
+    record Sgd(
+            Operand values,
+            Operand master,
+            Operand momentum,
+            Operand gradients,
+            Operand learningRate,
+            Operand norm,
+            Operand decays,
+            float momentumFactor,
+            float weightDecay,
+            float clip,
+            long n) {}
 
     private interface PartialSum {
         double of(long floats, int n);
@@ -37,7 +61,8 @@ final class Optimizers {
         Mem.setFloat(out.at(1), Double.isFinite(squares) ? 1f : 0f);
     }
 
-    /// The sum of squares of finite floats is finite as a double, so that only values that are not finite raise the flag.
+    /// The sum of squares of finite floats is finite as a double, so that only values that are not finite raise the
+    /// flag.
     private static double squares(long x, int n) {
         float s = FloatMath.sumOfSquares(x, 0f, n);
         if (Float.isFinite(s)) {
@@ -127,8 +152,8 @@ final class Optimizers {
         }
     }
 
-    private static void moments(long m, long v, long w, long g, float kept, float stepSize, float rootScale, float clip,
-            AdamW a, int n) {
+    private static void moments(
+            long m, long v, long w, long g, float kept, float stepSize, float rootScale, float clip, AdamW a, int n) {
         FloatVector b1 = all(a.beta1);
         FloatVector b2 = all(a.beta2);
         FloatVector c1 = all((1f - a.beta1) * clip);
@@ -186,7 +211,8 @@ final class Optimizers {
         }
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
-            FloatVector bi = load(b + 4L * i, mask).mul(f).add(load(g + 4L * i, mask).mul(k));
+            FloatVector bi =
+                    load(b + 4L * i, mask).mul(f).add(load(g + 4L * i, mask).mul(k));
             store(bi, b + 4L * i, mask);
             store(bi.fma(r, load(w + 4L * i, mask).mul(keep)), w + 4L * i, mask);
         }

@@ -17,13 +17,14 @@ final class Posix {
     private static final int PROT_READ = 1;
     private static final int PROT_WRITE = 2;
     private static final int MAP_PRIVATE = 2;
-    private static final boolean LINUX = System.getProperty("os.name").toLowerCase(Locale.ROOT).contains("linux");
+    private static final boolean LINUX =
+            System.getProperty("os.name").toLowerCase(Locale.ROOT).contains("linux");
     private static final int MAP_ANONYMOUS = LINUX ? 0x20 : 0x1000;
     private static final int MADV_HUGEPAGE = 14;
     private static final long HUGE_PAGE = 2L << 20;
 
-    private static final MethodHandle MMAP = handle("mmap", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT,
-            JAVA_INT, JAVA_INT, JAVA_LONG));
+    private static final MethodHandle MMAP = handle(
+            "mmap", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     private static final MethodHandle MUNMAP = handle("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MADVISE =
             handle("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
@@ -32,8 +33,11 @@ final class Posix {
 
     private static MethodHandle handle(String name, FunctionDescriptor type) {
         Linker linker = Linker.nativeLinker();
-        return linker.downcallHandle(linker.defaultLookup().find(name)
-                .orElseThrow(() -> new UnsatisfiedLinkError("cpu: the C library has no " + name)), type);
+        return linker.downcallHandle(
+                linker.defaultLookup()
+                        .find(name)
+                        .orElseThrow(() -> new UnsatisfiedLinkError("cpu: the C library has no " + name)),
+                type);
     }
 
     /// `bytes`, rounded up to whole huge pages, aligned to one; 0 when the system has none.

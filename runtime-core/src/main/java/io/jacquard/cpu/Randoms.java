@@ -29,12 +29,12 @@ final class Randoms {
     private static final int W1 = 0xBB67AE85;
 
     /// What all blocks of a launch share.
-    private record Stream(long seed, int step, int microBatch, int site) { }
+    private record Stream(long seed, int step, int microBatch, int site) {}
 
     private Randoms() {}
 
-    /// The words of blocks `first` to `first + blocks` - 1, in order, as [Philox#block] gives them. A vector of blocks at
-    /// once: one at a time dropout took 7 ns an element.
+    /// The words of blocks `first` to `first + blocks` - 1, in order, as [Philox#block] gives them. A vector of
+    /// blocks at once: one at a time dropout took 7 ns an element.
     private static void words(long to, Stream s, long first, int blocks) {
         int i = 0;
         for (; i <= blocks - L.length(); i += L.length()) {
@@ -60,9 +60,13 @@ final class Randoms {
         for (int round = 0; round < 10; round++) {
             LongVector p0 = c0.mul(M0);
             LongVector p1 = c2.mul(M1);
-            c0 = p1.lanewise(VectorOperators.LSHR, 32).lanewise(VectorOperators.XOR, c1).lanewise(VectorOperators.XOR, k0 & LOW);
+            c0 = p1.lanewise(VectorOperators.LSHR, 32)
+                    .lanewise(VectorOperators.XOR, c1)
+                    .lanewise(VectorOperators.XOR, k0 & LOW);
             c1 = p1.and(LOW);
-            c2 = p0.lanewise(VectorOperators.LSHR, 32).lanewise(VectorOperators.XOR, c3).lanewise(VectorOperators.XOR, k1 & LOW);
+            c2 = p0.lanewise(VectorOperators.LSHR, 32)
+                    .lanewise(VectorOperators.XOR, c3)
+                    .lanewise(VectorOperators.XOR, k1 & LOW);
             c3 = p0.and(LOW);
             k0 += W0;
             k1 += W1;
@@ -109,7 +113,15 @@ final class Randoms {
         }
     }
 
-    static void dropout(Workers workers, Operand out, Operand x, float p, long seed, Operand counters, int site, float beta,
+    static void dropout(
+            Workers workers,
+            Operand out,
+            Operand x,
+            float p,
+            long seed,
+            Operand counters,
+            int site,
+            float beta,
             long n) {
         Stream stream = new Stream(seed, Mem.getInt(counters.at(0)), Mem.getInt(counters.at(1)), site);
         float scale = p < 1f ? 1f / (1f - p) : 0f;

@@ -160,7 +160,7 @@ final class Workers {
 
         void rethrow() {
             switch (failure) {
-                case null -> { }
+                case null -> {}
                 case RuntimeException e -> throw e;
                 case Error e -> throw e;
                 case Throwable t -> throw new IllegalStateException(t);

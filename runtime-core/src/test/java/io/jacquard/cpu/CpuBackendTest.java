@@ -53,7 +53,7 @@ final class CpuBackendTest {
     @Test
     void aClosedGraphIsRefused() {
         try (Session session = Session.open("cpu")) {
-            Graph graph = session.capture(() -> { });
+            Graph graph = session.capture(() -> {});
             graph.close();
             assertEquals(
                     "replay: the graph is closed",
@@ -95,8 +95,7 @@ final class CpuBackendTest {
                     IllegalArgumentException.class, () -> out.kernels().embedding(out, table, ids, null));
             assertEquals("embedding: id 4 at index 1 is not in the table of 4 rows", e.getMessage());
             Tensor losses = Tensor.zeros(Shape.of(2), DType.F32);
-            e = assertThrows(
-                    IllegalArgumentException.class, () -> out.kernels().crossEntropy(losses, out, ids, null));
+            e = assertThrows(IllegalArgumentException.class, () -> out.kernels().crossEntropy(losses, out, ids, null));
             assertEquals("crossEntropy: label 4 of row 1 is not below the 2 classes", e.getMessage());
             assertEquals(Device.parse("cpu"), session.device());
         }

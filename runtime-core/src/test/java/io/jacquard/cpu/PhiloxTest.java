@@ -37,7 +37,9 @@ final class PhiloxTest {
     /// Every pair of extreme words, against doubles.
     @Test
     void normalsFollowBoxMuller() {
-        int[] extremes = {0, 0xff, 0x100, 1 << 29, 1 << 30, Integer.MAX_VALUE, Integer.MIN_VALUE, 0xc0000000, 0xdfffff00, -1};
+        int[] extremes = {
+            0, 0xff, 0x100, 1 << 29, 1 << 30, Integer.MAX_VALUE, Integer.MIN_VALUE, 0xc0000000, 0xdfffff00, -1
+        };
         float[] out = new float[2];
         for (int first : extremes) {
             for (int second : extremes) {

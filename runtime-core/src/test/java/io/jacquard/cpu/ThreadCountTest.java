@@ -116,8 +116,21 @@ final class ThreadCountTest {
         Tensor values = random(type, n);
         Tensor decays = Tensor.zeros(Shape.of(n / 256 + 1), DType.U8);
         k.fill(decays.rows(3, 700), 1f);
-        k.adamW(values, master, m, v, g, Tensor.of(Shape.of(1), 1e-3f), Tensor.of(Shape.of(1), 3), norm, decays, 0.9f,
-                0.95f, 1e-8f, 0.1f, 1f);
+        k.adamW(
+                values,
+                master,
+                m,
+                v,
+                g,
+                Tensor.of(Shape.of(1), 1e-3f),
+                Tensor.of(Shape.of(1), 3),
+                norm,
+                decays,
+                0.9f,
+                0.95f,
+                1e-8f,
+                0.1f,
+                1f);
         Tensor dropped = random(type, n);
         k.dropout(dropped, g, 0.1f, 5, Tensor.of(Shape.of(2), 4, 1), 77, 1f);
         out.addAll(List.of(norm, sum, master, m, v, values, dropped));

@@ -33,11 +33,13 @@ final class WorkersTest {
     void anExceptionReachesTheCallerAndThePoolGoesOn() {
         IllegalArgumentException thrown = new IllegalArgumentException("chunk 7");
         for (int i = 0; i < 100; i++) {
-            Exception e = assertThrows(IllegalArgumentException.class, () -> workers.run(64, (chunk, _) -> {
-                if (chunk == 7) {
-                    throw thrown;
-                }
-            }));
+            Exception e = assertThrows(
+                    IllegalArgumentException.class,
+                    () -> workers.run(64, (chunk, _) -> {
+                        if (chunk == 7) {
+                            throw thrown;
+                        }
+                    }));
             assertSame(thrown, e);
         }
         everyChunkRunsOnce();

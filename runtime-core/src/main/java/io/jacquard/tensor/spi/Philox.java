@@ -1,7 +1,7 @@
 package io.jacquard.tensor.spi;
 
-/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the only source of random numbers
-/// on every device. Pure functions of key and counter, so that recomputation, replay and shards repeat exactly.
+/// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the only source of random
+/// numbers on every device. Pure functions of key and counter, so that recomputation, replay and shards repeat exactly.
 ///
 /// **Counter of element `i`** (global, logical, 64 bits) with `block = i / 4`:
 ///
@@ -19,8 +19,8 @@ package io.jacquard.tensor.spi;
 /// **Normal**: Box-Muller over the output words in pairs (0, 1) and (2, 3), see [#normals]; every operation in it is a
 /// correctly rounded F32 one (`fma` where written so), so any device gives the same bits.
 ///
-/// Known answers (from the authors' Random123): key {0, 0}, counter {0, 0, 0, 0} gives 6627e8d5 e169c58d bc57ac4c 9b00dbd8;
-/// all bits set gives 408f276d 41c83b0e a20bc7c6 6d5451fd.
+/// Known answers (from the authors' Random123): key {0, 0}, counter {0, 0, 0, 0} gives 6627e8d5 e169c58d bc57ac4c
+/// 9b00dbd8; all bits set gives 408f276d 41c83b0e a20bc7c6 6d5451fd.
 public final class Philox {
     private static final int M0 = 0xD2511F53;
     private static final int M1 = 0xCD9E8D57;
@@ -33,7 +33,13 @@ public final class Philox {
 
     /// The four words of the block, with the counter laid out as above, into `out`.
     public static void block(int[] out, long seed, int step, int microBatch, int site, long block) {
-        words(out, (int) seed, (int) (seed >>> 32), (int) block, site, step,
+        words(
+                out,
+                (int) seed,
+                (int) (seed >>> 32),
+                (int) block,
+                site,
+                step,
                 (int) (block >>> 32) & 0xffff | microBatch << 16);
     }
 
@@ -63,8 +69,8 @@ public final class Philox {
     }
 
     /// Two standard normal numbers from two words into `out[at]` and `out[at + 1]`:
-    /// `r = sqrt(-2 ln u)` with `u = ((first >>> 8) + 1) * 2^-24` in (0, 1]; angle `2 pi v`, `v = (second >>> 8) * 2^-24`;
-    /// then `r cos`, `r sin`.
+    /// `r = sqrt(-2 ln u)` with `u = ((first >>> 8) + 1) * 2^-24` in (0, 1]; angle `2 pi v`, `v = (second >>> 8) *
+    /// 2^-24`; then `r cos`, `r sin`.
     public static void normals(float[] out, int at, int first, int second) {
         float u = ((first >>> 8) + 1) * SCALE;
         float r = (float) Math.sqrt(-2f * log(u));
