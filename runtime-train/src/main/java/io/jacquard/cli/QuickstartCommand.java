@@ -116,12 +116,12 @@ final class QuickstartCommand implements Callable<Integer> {
     }
 
     private ConfigReader settings(long steps, Path directory) {
-        long quarter = Math.max(1, steps / 8);
+        long quarter = Math.max(1, steps / 6);
         return new ConfigReader().yaml("quickstart", """
                 model: {layers: 4, heads: 6, width: 192, context: 256}
                 training: {microBatch: 8}
                 optimizer: {learningRate: 2e-3, beta2: 0.99}
-                evaluation: {sequences: 64}
+                evaluation: {sequences: 32}
                 checkpoints: {keep: 2}
                 """)
                 .set("training.steps", steps, "quickstart")

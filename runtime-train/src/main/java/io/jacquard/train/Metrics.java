@@ -23,8 +23,7 @@ public final class Metrics implements AutoCloseable {
     /// @param loss mean over the step's tokens, in nats
     /// @param gradientNorm before clipping
     /// @param tokens read by the run so far
-    /// @param seconds that the run has taken so far, validations and interruptions before a resume included or not as
-    ///     they happened: the clock runs while the process does
+    /// @param seconds that the run has taken so far, its validations included, the time between stop and resume not
     /// @param finite false if the step was not applied because its loss or gradient was not finite
     public record Step(long step, float loss, float learningRate, float gradientNorm, long tokens,
             double tokensPerSecond, double seconds, boolean finite) {}
