@@ -87,7 +87,7 @@ public final class Main implements Runnable {
 
     private static int usage(ParameterException e, String[] arguments) {
         CommandLine command = e.getCommandLine();
-        command.getErr().println(command.getCommandSpec().root().name() + ": " + e.getMessage().strip());
+        command.getErr().println(command.getCommandSpec().root().name() + ": " + String.valueOf(e.getMessage()).strip());
         CommandLine.UnmatchedArgumentException.printSuggestions(e, command.getErr());
         command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
         return USAGE;

@@ -62,7 +62,7 @@ public final class ConfigReader {
             String line = e.getProblemMark().map(m -> ":" + (m.getLine() + 1)).orElse("");
             throw new IllegalArgumentException(name + line + ": not YAML: " + e.getProblem(), e);
         } catch (YamlEngineException e) {
-            throw new IllegalArgumentException(name + ": not YAML: " + e.getMessage().lines().findFirst().orElse(""), e);
+            throw new IllegalArgumentException(name + ": not YAML: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""), e);
         }
         if (root != null && !(root instanceof ScalarNode s && s.getTag().equals(Tag.NULL))) {
             walk(name, "", root, new HashMap<>());

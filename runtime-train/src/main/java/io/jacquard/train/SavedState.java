@@ -52,6 +52,7 @@ final class SavedState {
     }
 
     /// Copies everything to host memory; [#write] frees it.
+    @SuppressWarnings("MustBeClosedChecker") // write() or free() closes it, on another thread
     static SavedState of(Position position, Decoder decoder, Optimizer optimizer, TrainingData data) {
         return new SavedState(Arena.ofShared(), position, decoder, optimizer, data);
     }
