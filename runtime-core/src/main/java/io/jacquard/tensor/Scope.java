@@ -163,6 +163,14 @@ public final class Scope implements AutoCloseable {
         session.closed(this);
     }
 
+    /// Leaves the scopes of this session that are still entered inside this one, so that closing goes on.
+    void leaveInner() {
+        Scope now = CURRENT.get();
+        if (now != null && now.session == session) {
+            CURRENT.set(this);
+        }
+    }
+
     Session session() {
         return session;
     }

@@ -122,8 +122,9 @@ public final class Session implements AutoCloseable {
     /// @throws IllegalStateException naming the scopes that were never closed
     @Override
     public void close() {
+        String leaked = Scope.describe(scopes.stream().filter(s -> s != root).toList());
+        root.leaveInner();
         root.close();
-        String leaked = Scope.describe(scopes);
         pool.close();
         backend.close();
         if (!leaked.isEmpty()) {

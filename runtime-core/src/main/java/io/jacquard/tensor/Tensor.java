@@ -154,13 +154,14 @@ public final class Tensor {
 
     // ---- views: same memory, no gradient recorded (Ops.reshape and Ops.narrow record)
 
-    /// The same elements in another shape. **No gradient flows through it**: in a model use `Ops.reshape`.
+    /// The same elements in another shape. Refused where it would drop a gradient: use `Ops.reshape`.
     ///
     /// @throws IllegalArgumentException if the number of elements differs
     public Tensor reshape(Shape to) {
         if (to.equals(shape)) {
             return this;
         }
+        checkView("reshape", "Ops.reshape");
         if (to.elements() != size()) {
             throw new IllegalArgumentException("reshape: " + shape + " has " + size() + " elements, " + to + " has "
                     + to.elements());
@@ -168,11 +169,12 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, to, dtype, null, null, false, name);
     }
 
-    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension. **No gradient flows through it**: in
-    /// a model use `Ops.narrow`, which copies.
+    /// Indices `from` (inclusive) to `to` (exclusive) of the outermost dimension. Refused where it
+    /// would drop a gradient: use `Ops.narrow`, which copies.
     ///
     /// @throws IllegalArgumentException if they are not all there
     public Tensor rows(int from, int to) {
+        checkView("rows", "Ops.narrow");
         if (shape.rank() == 0 || from < 0 || from > to || to > shape.dim(0)) {
             throw new IllegalArgumentException("rows: " + from + " to " + to + " is not inside " + shape);
         }
@@ -182,15 +184,23 @@ public final class Tensor {
         return new Tensor(storage, byteOffset + dtype.bytes(row * from), Shape.of(dims), dtype, null, null, false, name);
     }
 
-    /// `shape` elements from element `offset` on, whatever this tensor's own shape. **No gradient flows through it.**
+    /// `shape` elements from element `offset` on, whatever this tensor's own shape. Refused as [#rows] is.
     ///
     /// @throws IllegalArgumentException if they are not all there
     public Tensor slice(long offset, Shape shape) {
+        checkView("slice", "Ops.narrow");
         if (offset < 0 || offset + shape.elements() > size()) {
             throw new IllegalArgumentException("slice: elements " + offset + " to " + (offset + shape.elements())
                     + " are not inside " + this);
         }
         return new Tensor(storage, byteOffset + dtype.bytes(offset), shape, dtype, null, null, false, name);
+    }
+
+    private void checkView(String view, String recording) {
+        if (needsGradient) {
+            throw new IllegalStateException(view + ": " + this + " carries a gradient that a view would drop; use " + recording
+                    + ", or detach() it first");
+        }
     }
 
     // ---- the graph

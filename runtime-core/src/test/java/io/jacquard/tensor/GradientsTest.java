@@ -79,7 +79,7 @@ final class GradientsTest {
     /// The same memory under another shape.
     private record View(Tensor x) implements Node {
         static Tensor of(Tensor x, Shape to) {
-            return x.reshape(to).from(new View(x));
+            return x.detach().reshape(to).from(new View(x));
         }
 
         @Override
@@ -331,6 +331,17 @@ final class GradientsTest {
         List<Tensor> g = Gradients.of(Times.of(flat, flat), Tensor.of(Shape.of(1, 2), 1f, 1f), x);
         gradient(g.getFirst(), 4, 6);
         gradient(x, 2, 3);
+    }
+
+    @Test
+    void aViewThatWouldDropAGradientIsRefused() {
+        Tensor x = leaf(2, 3);
+        assertEquals(
+                "rows: [2] F32 carries a gradient that a view would drop; use Ops.narrow, or detach() it first",
+                assertThrows(IllegalStateException.class, () -> x.rows(0, 1)).getMessage());
+        assertThrows(IllegalStateException.class, () -> x.slice(0, Shape.of(1)));
+        assertThrows(IllegalStateException.class, () -> x.reshape(Shape.of(1, 2)));
+        assertEquals(Shape.of(1), x.detach().rows(0, 1).shape());
     }
 
     @Test

@@ -240,6 +240,17 @@ final class ScopeTest {
     }
 
     @Test
+    void aSessionClosesEvenWithAScopeStillEntered() {
+        HostBackend own = new HostBackend();
+        Session leaking = Session.over(own);
+        Scope entered = Scope.open("entered");
+        String message = assertThrows(IllegalStateException.class, leaking::close).getMessage();
+        assertEquals("leak: never closed: " + entered, message);
+        assertEquals(0, own.reservedBytes());
+        assertSame(session, Session.current());
+    }
+
+    @Test
     void aScopeThatIsNeverClosedIsNamedAtTheEnd() {
         HostBackend own = new HostBackend();
         Session leaking = Session.over(own);
