@@ -24,10 +24,14 @@ import tools.jackson.databind.json.JsonMapper;
 
 /// Whole training steps beside PyTorch's: both run the same model in turns, a few steps each, and the medians are
 /// compared.
-@Command(name = "step-benchmark", mixinStandardHelpOptions = true,
-        description = "Times training steps of Jacquard and PyTorch in turns and prints tokens/s, ratio and peak memory.")
+@Command(
+        name = "step-benchmark",
+        mixinStandardHelpOptions = true,
+        description =
+                "Times training steps of Jacquard and PyTorch in turns and prints tokens/s, ratio and peak memory.")
 public final class StepBenchmark implements Callable<Integer> {
-    private static final JsonMapper JSON = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
     @Option(names = "--model", split = ",", description = "char-gpt, gpt2-124m (default: both).")
     private List<String> models = List.of("char-gpt", "gpt2-124m");
@@ -63,15 +67,17 @@ public final class StepBenchmark implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         List<Map<String, Object>> rows = new ArrayList<>();
-        System.out.printf("%-10s %-5s %-16s %12s %10s %10s %8s%n", "model", "dtype", "contender", "tokens/s", "step ms",
-                "peak MiB", "ratio");
+        System.out.printf(
+                "%-10s %-5s %-16s %12s %10s %10s %8s%n",
+                "model", "dtype", "contender", "tokens/s", "step ms", "peak MiB", "ratio");
         for (String model : models) {
             for (String precision : precisions) {
                 rows.addAll(compare(model, precision));
             }
         }
-        System.out.println("ratio: Jacquard's tokens/s over the contender's. bf16: PyTorch's autocast keeps fp32 weights; "
-                + "Jacquard's are bf16 with an fp32 master.");
+        System.out.println(
+                "ratio: Jacquard's tokens/s over the contender's. bf16: PyTorch's autocast keeps fp32 weights; "
+                        + "Jacquard's are bf16 with an fp32 master.");
         if (out != null) {
             Map<String, Object> result = new LinkedHashMap<>();
             result.put("benchmark", "step");
@@ -129,16 +135,30 @@ public final class StepBenchmark implements Callable<Integer> {
             row.put("jacquard_ratio", ms / ours);
             row.put("last_loss", c.lastLoss);
             rows.add(row);
-            System.out.printf(Locale.ROOT, "%-10s %-5s %-16s %12.0f %10.1f %10.0f %8.2f%n", model, precision, c.name,
-                    tokens / ms * 1000, ms, c.peakBytes / 1048576.0, ms / ours);
+            System.out.printf(
+                    Locale.ROOT,
+                    "%-10s %-5s %-16s %12.0f %10.1f %10.0f %8.2f%n",
+                    model,
+                    precision,
+                    c.name,
+                    tokens / ms * 1000,
+                    ms,
+                    c.peakBytes / 1048576.0,
+                    ms / ours);
         }
         return rows;
     }
 
     private static List<String> java(String model, String precision) {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-Xmx512m"));
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), StepServer.class.getName(), model, precision));
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules",
+                "jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC",
+                "-Xmx512m"));
+        command.addAll(
+                List.of("-cp", System.getProperty("java.class.path"), StepServer.class.getName(), model, precision));
         return command;
     }
 
@@ -172,7 +192,9 @@ public final class StepBenchmark implements Callable<Integer> {
 
         Contender(String name, List<String> command) throws IOException {
             this.name = name;
-            process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+            process = new ProcessBuilder(command)
+                    .redirectError(ProcessBuilder.Redirect.DISCARD)
+                    .start();
             to = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
             from = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
             read();
@@ -204,7 +226,8 @@ public final class StepBenchmark implements Callable<Integer> {
         }
 
         double medianMillis() {
-            double[] sorted = millis.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+            double[] sorted =
+                    millis.stream().mapToDouble(Double::doubleValue).sorted().toArray();
             int n = sorted.length;
             return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
         }

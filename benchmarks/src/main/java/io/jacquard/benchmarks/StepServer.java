@@ -44,7 +44,8 @@ public final class StepServer {
         return switch (model) {
             case "char-gpt" -> DecoderConfig.gpt2(128, 256, 6, 6, 384);
             case "gpt2-124m" -> DecoderConfig.gpt2(50304, 256, 12, 12, 768);
-            default -> throw new IllegalArgumentException("model '" + model + "' is unknown; char-gpt and gpt2-124m are");
+            default ->
+                throw new IllegalArgumentException("model '" + model + "' is unknown; char-gpt and gpt2-124m are");
         };
     }
 
@@ -60,7 +61,8 @@ public final class StepServer {
             Decoder model = Decoder.of(config, weights);
             weights.allocate(dtype, dtype, 1337);
             StepServer server = new StepServer(model, batch(args[0]));
-            System.out.println("{\"ready\": true, \"parameters\": " + weights.count() + ", \"device\": \"" + session.device() + "\"}");
+            System.out.println("{\"ready\": true, \"parameters\": " + weights.count() + ", \"device\": \""
+                    + session.device() + "\"}");
             server.serve();
         }
     }
@@ -75,10 +77,11 @@ public final class StepServer {
             for (int i = 0; i < steps; i++) {
                 step(millis, losses);
             }
-            System.out.println(words[0].equals("warmup")
-                    ? "{\"warmup\": " + steps + "}"
-                    : "{\"run\": " + steps + ", \"step_ms\": " + millis + ", \"losses\": " + losses + ", \"peak_rss_bytes\": "
-                            + peakResidentBytes() + "}");
+            System.out.println(
+                    words[0].equals("warmup")
+                            ? "{\"warmup\": " + steps + "}"
+                            : "{\"run\": " + steps + ", \"step_ms\": " + millis + ", \"losses\": " + losses
+                                    + ", \"peak_rss_bytes\": " + peakResidentBytes() + "}");
         }
     }
 

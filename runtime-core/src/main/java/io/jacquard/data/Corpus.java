@@ -67,7 +67,8 @@ public final class Corpus {
     /// @param separator a line that divides one file into documents, such as `<|endoftext|>`; null for one document
     /// per
     ///     file. Line ends become `\n` then
-    public record Options(Set<String> extensions, long maxBytes, @Nullable String separator) {
+    public record Options(
+            Set<String> extensions, long maxBytes, @Nullable String separator) {
         /// All files of up to 16 MiB, one document each.
         public static final Options DEFAULT = new Options(Set.of(), 16L << 20, null);
 

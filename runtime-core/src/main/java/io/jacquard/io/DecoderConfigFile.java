@@ -31,8 +31,9 @@ public final class DecoderConfigFile {
         return switch (type) {
             case "gpt2" -> f.gpt2();
             case "llama" -> f.llama();
-            default -> throw new IllegalArgumentException(path + ": model_type '" + type
-                    + "' is not supported; gpt2 and llama are");
+            default ->
+                throw new IllegalArgumentException(
+                        path + ": model_type '" + type + "' is not supported; gpt2 and llama are");
         };
     }
 
@@ -90,15 +91,28 @@ public final class DecoderConfigFile {
 
     private DecoderConfig gpt2() {
         String activation = text("activation_function", "gelu_new");
-        require("activation_function", activation, activation.equals("gelu_new") || activation.equals("gelu_pytorch_tanh"));
+        require(
+                "activation_function",
+                activation,
+                activation.equals("gelu_new") || activation.equals("gelu_pytorch_tanh"));
         requireIs("scale_attn_weights", true, true);
         requireIs("scale_attn_by_inverse_layer_idx", false, false);
         requireIs("add_cross_attention", false, false);
         int width = integer("n_embd", null);
         int heads = integer("n_head", null);
-        return checked(() -> new DecoderConfig("gpt2", integer("vocab_size", null), integer("n_positions", null),
-                integer("n_layer", null), heads, heads, width, integer("n_inner", 4 * width),
-                number("layer_norm_epsilon", 1e-5), 10000f, number("resid_pdrop", 0.1), bool("tie_word_embeddings", true)));
+        return checked(() -> new DecoderConfig(
+                "gpt2",
+                integer("vocab_size", null),
+                integer("n_positions", null),
+                integer("n_layer", null),
+                heads,
+                heads,
+                width,
+                integer("n_inner", 4 * width),
+                number("layer_norm_epsilon", 1e-5),
+                10000f,
+                number("resid_pdrop", 0.1),
+                bool("tie_word_embeddings", true)));
     }
 
     private DecoderConfig llama() {
@@ -110,15 +124,25 @@ public final class DecoderConfigFile {
         int heads = integer("num_attention_heads", null);
         int headDim = integer("head_dim", heads == 0 ? 0 : width / heads);
         require("head_dim", headDim, heads == 0 || headDim == width / heads);
-        return checked(() -> new DecoderConfig("llama", integer("vocab_size", null), integer("max_position_embeddings", null),
-                integer("num_hidden_layers", null), heads, integer("num_key_value_heads", heads), width,
-                integer("intermediate_size", null), number("rms_norm_eps", 1e-6), ropeBase(), 0f,
+        return checked(() -> new DecoderConfig(
+                "llama",
+                integer("vocab_size", null),
+                integer("max_position_embeddings", null),
+                integer("num_hidden_layers", null),
+                heads,
+                integer("num_key_value_heads", heads),
+                width,
+                integer("intermediate_size", null),
+                number("rms_norm_eps", 1e-6),
+                ropeBase(),
+                0f,
                 bool("tie_word_embeddings", false)));
     }
 
     /// `rope_theta` at the top level, or inside `rope_parameters` since transformers 5.
     private float ropeBase() {
-        Object parameters = values.get("rope_parameters") == null ? values.get("rope_scaling") : values.get("rope_parameters");
+        Object parameters =
+                values.get("rope_parameters") == null ? values.get("rope_scaling") : values.get("rope_parameters");
         if (parameters instanceof Map<?, ?> map) {
             Object type = map.containsKey("rope_type") ? map.get("rope_type") : map.get("type");
             require("rope_parameters.rope_type", type, type == null || type.equals("default"));
@@ -133,7 +157,8 @@ public final class DecoderConfigFile {
         try {
             return make.get();
         } catch (IllegalArgumentException e) {
-            throw e.getMessage() != null && e.getMessage().startsWith(file) ? e
+            throw e.getMessage() != null && e.getMessage().startsWith(file)
+                    ? e
                     : new IllegalArgumentException(file + ": " + e.getMessage(), e);
         }
     }

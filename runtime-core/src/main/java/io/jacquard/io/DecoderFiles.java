@@ -44,13 +44,15 @@ public final class DecoderFiles {
             values.copyTo(flat);
             data = new ArrayList<>();
             for (DecoderLayout.Part p : parts) {
-                long row = p.parameter().shape().elements() / p.parameter().shape().dim(0);
+                long row =
+                        p.parameter().shape().elements() / p.parameter().shape().dim(0);
                 long start = weights.offset(p.parameter()) + p.from() * row;
                 data.add(flat.asSlice(dtype.bytes(start), dtype.bytes(p.shape().elements())));
             }
         }
 
-        /// Writes `config.json` and `model.safetensors` into an existing directory; the memory must still be there.
+        /// Writes `config.json` and `model.safetensors` into an existing directory; the memory must still be
+        /// there.
         public void write(Path directory) throws IOException {
             SafetensorsWriter writer = new SafetensorsWriter();
             for (int i = 0; i < parts.size(); i++) {
@@ -112,15 +114,17 @@ public final class DecoderFiles {
                 load(directory, entry, files.data(name), p);
             }
             if (!left.isEmpty()) {
-                throw new IllegalArgumentException(directory + ": " + left.size()
-                        + " tensors are not of the model: " + left.stream().limit(5).collect(Collectors.joining(", ")));
+                throw new IllegalArgumentException(directory + ": " + left.size() + " tensors are not of the model: "
+                        + left.stream().limit(5).collect(Collectors.joining(", ")));
             }
         }
     }
 
     /// Buffers that older versions saved, and the copy of a tied head.
     private static boolean ignored(String name, DecoderConfig config) {
-        return name.endsWith(".attn.bias") || name.endsWith(".attn.masked_bias") || name.endsWith("rotary_emb.inv_freq")
+        return name.endsWith(".attn.bias")
+                || name.endsWith(".attn.masked_bias")
+                || name.endsWith("rotary_emb.inv_freq")
                 || config.tied() && name.equals("lm_head.weight");
     }
 
@@ -143,8 +147,9 @@ public final class DecoderFiles {
             case F32 -> DType.F32;
             case BF16 -> DType.BF16;
             case F16 -> DType.F16;
-            default -> throw new IllegalArgumentException(directory + ": tensor '" + entry.name() + "' is " + entry.type()
-                    + "; expected F32, BF16 or F16");
+            default ->
+                throw new IllegalArgumentException(directory + ": tensor '" + entry.name() + "' is " + entry.type()
+                        + "; expected F32, BF16 or F16");
         };
     }
 

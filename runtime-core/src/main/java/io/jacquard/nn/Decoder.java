@@ -26,8 +26,8 @@ public sealed interface Decoder permits Gpt, Llama {
     }
 
     /// `scale * sum of token losses`, F32 `[1]`. `labels` I32 `[B, T]`: the token that follows; negative does not
-    /// count. `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches. Errors
-    /// as for [#hidden].
+    /// count. `scale` is F32 `[1]`, 1 / (valid labels of the whole optimizer step), whatever the micro-batches.
+    /// Errors as for [#hidden].
     default Tensor loss(Tensor tokens, Tensor labels, Tensor scale, Pass pass) {
         return Ops.crossEntropy(logits(tokens, pass), labels, scale);
     }
@@ -45,8 +45,8 @@ public sealed interface Decoder permits Gpt, Llama {
     /// @throws IllegalArgumentException where `tokens` do not fit the model
     static void check(DecoderConfig config, Tensor tokens) {
         if (tokens.shape().rank() != 2 || tokens.shape().dim(1) > config.context()) {
-            throw new IllegalArgumentException("model: tokens " + tokens.shape() + " are not [B, T] with T at most the context "
-                    + config.context());
+            throw new IllegalArgumentException("model: tokens " + tokens.shape()
+                    + " are not [B, T] with T at most the context " + config.context());
         }
     }
 }

@@ -14,8 +14,19 @@ package io.jacquard.nn;
 /// @param ropeBase base of the rotary angles (llama)
 /// @param dropout probability after embedding, attention and feed-forward projections
 /// @param tied whether the head shares the token embedding's weight
-public record DecoderConfig(String type, int vocabulary, int context, int layers, int heads, int kvHeads, int width,
-        int hidden, float normEpsilon, float ropeBase, float dropout, boolean tied) {
+public record DecoderConfig(
+        String type,
+        int vocabulary,
+        int context,
+        int layers,
+        int heads,
+        int kvHeads,
+        int width,
+        int hidden,
+        float normEpsilon,
+        float ropeBase,
+        float dropout,
+        boolean tied) {
 
     /// Checks that the sizes fit each other and the type.
     ///
@@ -63,12 +74,15 @@ public record DecoderConfig(String type, int vocabulary, int context, int layers
 
     /// A GPT-2 of this size, with its usual proportions: feed-forward of 4 times the width, no dropout, tied head.
     public static DecoderConfig gpt2(int vocabulary, int context, int layers, int heads, int width) {
-        return new DecoderConfig("gpt2", vocabulary, context, layers, heads, heads, width, 4 * width, 1e-5f, 10000f, 0f, true);
+        return new DecoderConfig(
+                "gpt2", vocabulary, context, layers, heads, heads, width, 4 * width, 1e-5f, 10000f, 0f, true);
     }
 
     /// A Llama of this size; `hidden` is usually near 8/3 of `width`. The head is not tied.
-    public static DecoderConfig llama(int vocabulary, int context, int layers, int heads, int kvHeads, int width, int hidden) {
-        return new DecoderConfig("llama", vocabulary, context, layers, heads, kvHeads, width, hidden, 1e-5f, 10000f, 0f, false);
+    public static DecoderConfig llama(
+            int vocabulary, int context, int layers, int heads, int kvHeads, int width, int hidden) {
+        return new DecoderConfig(
+                "llama", vocabulary, context, layers, heads, kvHeads, width, hidden, 1e-5f, 10000f, 0f, false);
     }
 
     /// The width of one head.
@@ -76,8 +90,8 @@ public record DecoderConfig(String type, int vocabulary, int context, int layers
         return width / heads;
     }
 
-    /// Floating-point operations of forward and backward for one token: 6 per weight that is multiplied, 12 L C T for
-    /// the attention products of a sequence of `tokens` (Chowdhery et al., arXiv:2204.02311, appendix B).
+    /// Floating-point operations of forward and backward for one token: 6 per weight that is multiplied, 12 L C T
+    /// for the attention products of a sequence of `tokens` (Chowdhery et al., arXiv:2204.02311, appendix B).
     public double flopsPerToken(long parameters, int tokens) {
         return 6.0 * parameters + 12.0 * layers * width * tokens;
     }

@@ -92,7 +92,8 @@ public final class Gpt implements Decoder {
         Block(DecoderConfig config, Weights w) {
             this.config = config;
             int c = config.width();
-            double residual = 0.02 / Math.sqrt(2.0 * config.layers()); // GPT-2: the stream's variance stays the same at any depth
+            double residual =
+                    0.02 / Math.sqrt(2.0 * config.layers()); // GPT-2: the stream's variance stays the same at any depth
             first = new Norm(config, w.in("ln_1"));
             qkv = Linear.withBias(w.in("attn").in("c_attn"), c, 3 * c, 0.02);
             attentionOut = Linear.withBias(w.in("attn").in("c_proj"), c, c, residual);

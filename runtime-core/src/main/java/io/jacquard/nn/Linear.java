@@ -17,7 +17,8 @@ public final class Linear {
 
     /// Declares both below the path of `w`: normal weights of this standard deviation, a bias of zeros.
     public static Linear withBias(Weights w, int in, int out, double deviation) {
-        return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)),
+        return new Linear(
+                w.declare("weight", Shape.of(out, in), Init.normal(deviation)),
                 w.declare("bias", Shape.of(out), Init.ZEROS));
     }
 

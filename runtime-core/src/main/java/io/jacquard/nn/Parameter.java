@@ -45,12 +45,14 @@ public final class Parameter {
     /// @throws IllegalStateException before [Weights#allocate]
     public Tensor value() {
         if (value == null) {
-            throw new IllegalStateException("parameter '" + name + "' has no memory yet; call Weights.allocate() after building the model");
+            throw new IllegalStateException(
+                    "parameter '" + name + "' has no memory yet; call Weights.allocate() after building the model");
         }
         return value;
     }
 
-    /// This parameter's part of the flat gradient: what backward wrote since the last optimizer step, before clipping.
+    /// This parameter's part of the flat gradient: what backward wrote since the last optimizer step, before
+    /// clipping.
     ///
     /// @throws IllegalStateException before [Weights#allocate]
     public Tensor gradient() {

@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// [#allocate] makes the two flat tensors in the current scope. Every parameter starts at a multiple of [#ALIGNMENT]
 /// elements; the gaps are zero. Consecutive parameters of one [#segment] form a range of the flat tensors.
 public final class Weights {
-    /// Elements. One entry of the optimizer's decay table covers this many, and 256 elements keep every parameter on a
-    /// 512-byte boundary even in two-byte dtypes.
+    /// Elements. One entry of the optimizer's decay table covers this many, and 256 elements keep every parameter
+    /// on a 512-byte boundary even in two-byte dtypes.
     public static final int ALIGNMENT = 256;
 
     /// A range of the flat tensors that belongs together: embedding, one block, head.
@@ -30,8 +30,12 @@ public final class Weights {
         final Map<String, Long> offsets = new LinkedHashMap<>();
         final Map<String, Long> segmentStarts = new LinkedHashMap<>();
         long elements;
-        @Nullable Tensor values;
-        @Nullable Tensor gradients;
+
+        @Nullable
+        Tensor values;
+
+        @Nullable
+        Tensor gradients;
     }
 
     /// Empty, for one model.
@@ -83,8 +87,8 @@ public final class Weights {
         return p;
     }
 
-    /// Allocates and initialises everything in the current scope. A value depends only on `seed`, the parameter's name
-    /// and the element's index: not on the order of declaration or on how the model is sharded.
+    /// Allocates and initialises everything in the current scope. A value depends only on `seed`, the parameter's
+    /// name and the element's index: not on the order of declaration or on how the model is sharded.
     ///
     /// @param values dtype of the weights
     /// @param gradients dtype of the gradients: that of the values to save memory, F32 to accumulate long
@@ -116,7 +120,8 @@ public final class Weights {
         return allocated(model.values);
     }
 
-    /// The flat gradients, laid out as the values; [#settleGradients] first, if some parameter may have received none.
+    /// The flat gradients, laid out as the values; [#settleGradients] first, if some parameter may have received
+    /// none.
     ///
     /// @throws IllegalStateException before [#allocate]
     public Tensor gradients() {
@@ -169,7 +174,9 @@ public final class Weights {
 
     /// How many trainable numbers, gaps not counted.
     public long count() {
-        return model.parameters.values().stream().mapToLong(p -> p.shape().elements()).sum();
+        return model.parameters.values().stream()
+                .mapToLong(p -> p.shape().elements())
+                .sum();
     }
 
     /// The next backward overwrites gradients instead of adding to them.

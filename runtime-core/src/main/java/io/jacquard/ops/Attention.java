@@ -17,8 +17,8 @@ record Attention(Tensor qkv, Tensor out, Tensor lse, int heads, int kvHeads) imp
         Checks.positive("attention", "heads", heads);
         Checks.positive("attention", "key/value heads", kvHeads);
         if (heads % kvHeads != 0 || s.last() % (heads + 2 * kvHeads) != 0) {
-            throw new IllegalArgumentException("attention: rows of " + s + " are not " + heads + " query and 2 * " + kvHeads
-                    + " key/value heads of one size, with the query heads a multiple of the others");
+            throw new IllegalArgumentException("attention: rows of " + s + " are not " + heads + " query and 2 * "
+                    + kvHeads + " key/value heads of one size, with the query heads a multiple of the others");
         }
         int headDim = s.last() / (heads + 2 * kvHeads);
         Tensor out = Tensor.empty(s.withLast(heads * headDim), qkv.dtype());

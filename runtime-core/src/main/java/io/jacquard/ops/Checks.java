@@ -31,8 +31,8 @@ final class Checks {
     static void row(String op, Tensor x, Tensor row) {
         sameDType(op, x, row);
         if (row.shape().rank() != 1 || row.size() != x.shape().last()) {
-            throw new IllegalArgumentException(op + ": a row of " + x.shape() + " has " + x.shape().last() + " elements, "
-                    + row + " does not fit");
+            throw new IllegalArgumentException(op + ": a row of " + x.shape() + " has "
+                    + x.shape().last() + " elements, " + row + " does not fit");
         }
     }
 

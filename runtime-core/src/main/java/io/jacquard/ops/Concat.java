@@ -22,7 +22,8 @@ record Concat(List<Tensor> parts, int dim) implements Node {
             Checks.sameDType("concat", parts.getFirst(), p);
             dims[dim] = p.shape().rank() == first.rank() ? p.shape().dim(dim) : -1;
             if (dims[dim] < 0 || !p.shape().equals(Shape.of(dims))) {
-                throw new IllegalArgumentException("concat: " + first + " and " + p.shape() + " differ outside dimension " + dim);
+                throw new IllegalArgumentException(
+                        "concat: " + first + " and " + p.shape() + " differ outside dimension " + dim);
             }
             total += dims[dim];
         }
@@ -31,7 +32,16 @@ record Concat(List<Tensor> parts, int dim) implements Node {
         long[] strides = Permute.strides(y.shape());
         long offset = 0;
         for (Tensor p : parts) {
-            y.kernels().copy(y, offset, strides, p, 0, Permute.strides(p.shape()), p.shape().toArray(), 0f);
+            y.kernels()
+                    .copy(
+                            y,
+                            offset,
+                            strides,
+                            p,
+                            0,
+                            Permute.strides(p.shape()),
+                            p.shape().toArray(),
+                            0f);
             offset += p.shape().dim(dim) * strides[dim];
         }
         return y.from(new Concat(List.copyOf(parts), dim));
@@ -48,7 +58,18 @@ record Concat(List<Tensor> parts, int dim) implements Node {
         long offset = 0;
         for (Tensor p : parts) {
             long from = offset;
-            into.add(p, (d, beta) -> d.kernels().copy(d, 0, Permute.strides(d.shape()), dy, from, strides, d.shape().toArray(), beta));
+            into.add(
+                    p,
+                    (d, beta) -> d.kernels()
+                            .copy(
+                                    d,
+                                    0,
+                                    Permute.strides(d.shape()),
+                                    dy,
+                                    from,
+                                    strides,
+                                    d.shape().toArray(),
+                                    beta));
             offset += p.shape().dim(dim) * strides[dim];
         }
     }

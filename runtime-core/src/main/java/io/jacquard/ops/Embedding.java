@@ -18,7 +18,8 @@ record Embedding(Tensor table, Tensor ids, @Nullable Tensor positions) implement
         if (positions != null) {
             Checks.sameDType("embedding", table, positions);
             Checks.rank("embedding", positions, 2);
-            if (positions.shape().last() != width || positions.shape().dim(0) < ids.shape().last()) {
+            if (positions.shape().last() != width
+                    || positions.shape().dim(0) < ids.shape().last()) {
                 throw new IllegalArgumentException("embedding: " + ids.shape().last() + " tokens of width " + width
                         + " need as many positions; there are " + positions.shape());
             }

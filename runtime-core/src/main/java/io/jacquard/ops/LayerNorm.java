@@ -40,7 +40,18 @@ record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd)
         try (var _ = Scope.openWithoutGrad("norm gradient")) {
             Gradients.Target dx = into.target(x);
             WeightTargets w = WeightTargets.of(into, weight, bias);
-            dy.kernels().layerNormGrad(dx == null ? null : dx.tensor(), dx == null ? 0f : dx.beta(), w.weight(), w.bias(), w.beta(), dy, x, mean, rstd, weight);
+            dy.kernels()
+                    .layerNormGrad(
+                            dx == null ? null : dx.tensor(),
+                            dx == null ? 0f : dx.beta(),
+                            w.weight(),
+                            w.bias(),
+                            w.beta(),
+                            dy,
+                            x,
+                            mean,
+                            rstd,
+                            weight);
         }
     }
 

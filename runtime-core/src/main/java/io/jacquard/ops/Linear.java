@@ -10,7 +10,11 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// `y[n, o] = x[n, i] · weight[o, i]ᵀ + bias[o]`, then GELU where `preActivation` is kept for its gradient.
-record Linear(Tensor x, Tensor weight, @Nullable Tensor bias, @Nullable Tensor preActivation) implements Node {
+record Linear(
+        Tensor x,
+        Tensor weight,
+        @Nullable Tensor bias,
+        @Nullable Tensor preActivation) implements Node {
     static Tensor of(Tensor x, Tensor weight, @Nullable Tensor bias) {
         Tensor y = result(x, weight, bias);
         x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(bias));
@@ -28,8 +32,9 @@ record Linear(Tensor x, Tensor weight, @Nullable Tensor bias, @Nullable Tensor p
         Checks.sameDType("linear", x, weight);
         Checks.rank("linear", weight, 2);
         if (x.shape().last() != weight.shape().last()) {
-            throw new IllegalArgumentException("linear: inner dimensions differ: x=" + x.shape() + ", weight="
-                    + weight.shape() + " transposed (" + x.shape().last() + " != " + weight.shape().last() + ")");
+            throw new IllegalArgumentException(
+                    "linear: inner dimensions differ: x=" + x.shape() + ", weight=" + weight.shape() + " transposed ("
+                            + x.shape().last() + " != " + weight.shape().last() + ")");
         }
         Tensor y = Tensor.empty(x.shape().withLast(weight.shape().dim(0)), x.dtype());
         if (bias != null) {

@@ -12,8 +12,8 @@ record MatMul(Tensor a, Tensor b) implements Node {
         Checks.sameDType("matmul", a, b);
         Checks.rank("matmul", b, 2);
         if (a.shape().last() != b.shape().dim(0)) {
-            throw new IllegalArgumentException("matmul: inner dimensions differ: a=" + a.shape() + ", b=" + b.shape() + " ("
-                    + a.shape().last() + " != " + b.shape().dim(0) + ")");
+            throw new IllegalArgumentException("matmul: inner dimensions differ: a=" + a.shape() + ", b=" + b.shape()
+                    + " (" + a.shape().last() + " != " + b.shape().dim(0) + ")");
         }
         Tensor y = Tensor.empty(a.shape().withLast(b.shape().dim(1)), a.dtype());
         a.kernels().matmul(y, a, false, b, false, 0f, Epilogue.NONE);

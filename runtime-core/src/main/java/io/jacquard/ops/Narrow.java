@@ -11,8 +11,8 @@ record Narrow(Tensor x, int dim, int start) implements Node {
     static Tensor of(Tensor x, int dim, int start, int length) {
         int size = x.shape().dim(dim);
         if (dim < 0 || start < 0 || length < 0 || start + length > size) {
-            throw new IllegalArgumentException("narrow: " + length + " from " + start + " is not inside dimension " + dim + " of "
-                    + x.shape());
+            throw new IllegalArgumentException(
+                    "narrow: " + length + " from " + start + " is not inside dimension " + dim + " of " + x.shape());
         }
         int[] dims = x.shape().toArray();
         dims[dim] = length;
@@ -34,7 +34,16 @@ record Narrow(Tensor x, int dim, int start) implements Node {
                 dx.kernels().fill(dx, 0f);
             }
             long[] strides = Permute.strides(dx.shape());
-            dx.kernels().copy(dx, start * strides[dim], strides, dy, 0, Permute.strides(dy.shape()), dy.shape().toArray(), 1f);
+            dx.kernels()
+                    .copy(
+                            dx,
+                            start * strides[dim],
+                            strides,
+                            dy,
+                            0,
+                            Permute.strides(dy.shape()),
+                            dy.shape().toArray(),
+                            1f);
         });
     }
 }

@@ -66,20 +66,21 @@ public final class Ops {
         return SwiGlu.of(x);
     }
 
-    /// Inverted dropout with a mask that is a function of `seed`, `counters` (I32 `[2]` {step, micro-batch}), `site`
-    /// and the element's index: nothing is stored. What is kept is multiplied by `1 / (1 - p)`; `p` is in [0, 1).
+    /// Inverted dropout with a mask that is a function of `seed`, `counters` (I32 `[2]` {step, micro-batch}),
+    /// `site` and the element's index: nothing is stored. What is kept is multiplied by `1 / (1 - p)`; `p` is in
+    /// [0, 1).
     public static Tensor dropout(Tensor x, float p, long seed, Tensor counters, int site) {
         return Dropout.of(x, p, seed, counters, site);
     }
 
-    /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight`
-    /// and `bias` are `[C]`.
+    /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`;
+    /// `weight` and `bias` are `[C]`.
     public static Normed layerNorm(Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon) {
         return LayerNorm.of(x, residual, weight, bias, epsilon);
     }
 
-    /// RMSNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`; `weight` is
-    /// `[C]`.
+    /// RMSNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`;
+    /// `weight` is `[C]`.
     public static Normed rmsNorm(Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon) {
         return RmsNorm.of(x, residual, weight, epsilon);
     }
@@ -89,8 +90,9 @@ public final class Ops {
         return Softmax.of(x);
     }
 
-    /// Rotary embedding, rotate-half form, **in place**: the old value of `x` `[B, T, W]` is gone. Turns the first `heads`
-    /// heads of `headDim` (even) of each row; angles are `t * base^(-2i / headDim)`, t being the index in the sequence.
+    /// Rotary embedding, rotate-half form, **in place**: the old value of `x` `[B, T, W]` is gone. Turns the first
+    /// `heads` heads of `headDim` (even) of each row; angles are `t * base^(-2i / headDim)`, t being the index in
+    /// the sequence.
     public static Tensor rope(Tensor x, int heads, int headDim, float base) {
         return Rope.of(x, heads, headDim, base);
     }
@@ -110,14 +112,14 @@ public final class Ops {
     }
 
     /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`.
-    /// Rows with a negative label do not count. **Overwrites the logits** with their gradient. `scale` is F32 `[1]`,
-    /// usually 1 / valid tokens of the whole optimizer step.
+    /// Rows with a negative label do not count. **Overwrites the logits** with their gradient. `scale` is F32
+    /// `[1]`, usually 1 / valid tokens of the whole optimizer step.
     public static Tensor crossEntropy(Tensor logits, Tensor labels, Tensor scale) {
         return CrossEntropy.of(logits, labels, scale);
     }
 
-    /// The cross entropy of each of n rows of `logits` `[..., V]`, F32 `[n]`, 0 where the label is negative; without a
-    /// gradient, and the logits stay as they are.
+    /// The cross entropy of each of n rows of `logits` `[..., V]`, F32 `[n]`, 0 where the label is negative;
+    /// without a gradient, and the logits stay as they are.
     public static Tensor tokenLosses(Tensor logits, Tensor labels) {
         return CrossEntropy.losses(logits, labels);
     }
@@ -152,8 +154,8 @@ public final class Ops {
         return Sum.of(x);
     }
 
-    /// `block(x)` that keeps none of its activations and runs again in backward. `block` must compute the same thing
-    /// both times, from `x` and parameters alone: it must not capture other results of operations.
+    /// `block(x)` that keeps none of its activations and runs again in backward. `block` must compute the same
+    /// thing both times, from `x` and parameters alone: it must not capture other results of operations.
     ///
     /// **Memory**: only the result; in backward the activations of this one block.
     public static Tensor recompute(UnaryOperator<Tensor> block, Tensor x) {

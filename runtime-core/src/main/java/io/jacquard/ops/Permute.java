@@ -20,8 +20,8 @@ record Permute(Tensor x, List<Integer> order) implements Node {
             }
         }
         if (!valid) {
-            throw new IllegalArgumentException("permute: " + Arrays.toString(order) + " is not an order of the dimensions of "
-                    + x.shape());
+            throw new IllegalArgumentException(
+                    "permute: " + Arrays.toString(order) + " is not an order of the dimensions of " + x.shape());
         }
         int[] dims = new int[rank];
         for (int i = 0; i < rank; i++) {
@@ -55,6 +55,17 @@ record Permute(Tensor x, List<Integer> order) implements Node {
 
     @Override
     public void backward(Tensor dy, Gradients into) {
-        into.add(x, (dx, beta) -> dx.kernels().copy(dx, 0, reordered(dx.shape(), order), dy, 0, strides(dy.shape()), dy.shape().toArray(), beta));
+        into.add(
+                x,
+                (dx, beta) -> dx.kernels()
+                        .copy(
+                                dx,
+                                0,
+                                reordered(dx.shape(), order),
+                                dy,
+                                0,
+                                strides(dy.shape()),
+                                dy.shape().toArray(),
+                                beta));
     }
 }

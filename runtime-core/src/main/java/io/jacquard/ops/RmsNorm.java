@@ -35,6 +35,15 @@ record RmsNorm(Tensor x, Tensor weight, Tensor rstd) implements Node {
     public void backward(Tensor dy, Gradients into) {
         Gradients.Target dx = into.target(x);
         Gradients.Target dw = into.target(weight);
-        dy.kernels().rmsNormGrad(dx == null ? null : dx.tensor(), dx == null ? 0f : dx.beta(), dw == null ? null : dw.tensor(), dw == null ? 0f : dw.beta(), dy, x, rstd, weight);
+        dy.kernels()
+                .rmsNormGrad(
+                        dx == null ? null : dx.tensor(),
+                        dx == null ? 0f : dx.beta(),
+                        dw == null ? null : dw.tensor(),
+                        dw == null ? 0f : dw.beta(),
+                        dy,
+                        x,
+                        rstd,
+                        weight);
     }
 }

@@ -13,8 +13,8 @@ record Rope(Tensor x, int heads, int headDim, float base) implements Node {
         Checks.floating("rope", x);
         Checks.rank("rope", x, 3);
         if (headDim % 2 != 0 || (long) heads * headDim > x.shape().last()) {
-            throw new IllegalArgumentException("rope: " + heads + " heads of even dimension " + headDim + " do not fit rows of "
-                    + x.shape());
+            throw new IllegalArgumentException(
+                    "rope: " + heads + " heads of even dimension " + headDim + " do not fit rows of " + x.shape());
         }
         x.kernels().rope(x, x, heads, headDim, base, 0, false);
         return x.from(new Rope(x, heads, headDim, base));

@@ -10,7 +10,8 @@ record SwiGlu(Tensor x) implements Node {
     static Tensor of(Tensor x) {
         Checks.floating("swiGlu", x);
         if (x.shape().rank() == 0 || x.shape().last() % 2 != 0) {
-            throw new IllegalArgumentException("swiGlu: the last dimension holds gate and up and must be even: " + x.shape());
+            throw new IllegalArgumentException(
+                    "swiGlu: the last dimension holds gate and up and must be even: " + x.shape());
         }
         Tensor y = Tensor.empty(x.shape().withLast(x.shape().last() / 2), x.dtype());
         x.kernels().swiGlu(y, x);

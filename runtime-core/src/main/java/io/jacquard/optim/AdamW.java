@@ -39,8 +39,22 @@ public final class AdamW implements Optimizer {
         Tensor g = weights.gradients();
         g.kernels().norm(norm, g);
         g.kernels().count(step, norm, 1);
-        g.kernels().adamW(weights.values(), master, m, v, g, learningRate, step, norm, decays, settings.beta1(),
-                settings.beta2(), settings.epsilon(), settings.weightDecay(), settings.clip());
+        g.kernels()
+                .adamW(
+                        weights.values(),
+                        master,
+                        m,
+                        v,
+                        g,
+                        learningRate,
+                        step,
+                        norm,
+                        decays,
+                        settings.beta1(),
+                        settings.beta2(),
+                        settings.epsilon(),
+                        settings.weightDecay(),
+                        settings.clip());
         weights.freshGradients();
     }
 

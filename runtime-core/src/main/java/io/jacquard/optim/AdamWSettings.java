@@ -14,8 +14,8 @@ public record AdamWSettings(float beta1, float beta2, float epsilon, float weigh
             throw new IllegalArgumentException("adamw: betas must be in [0, 1), are " + beta1 + " and " + beta2);
         }
         if (!(epsilon >= 0f && weightDecay >= 0f && clip >= 0f)) {
-            throw new IllegalArgumentException("adamw: epsilon, weightDecay and clip must not be negative, are " + epsilon + ", "
-                    + weightDecay + " and " + clip);
+            throw new IllegalArgumentException("adamw: epsilon, weightDecay and clip must not be negative, are "
+                    + epsilon + ", " + weightDecay + " and " + clip);
         }
     }
 }

@@ -16,8 +16,8 @@ public sealed interface Optimizer permits AdamW, Sgd {
     /// @param learningRate F32 `[1]` on the device
     void step(Tensor learningRate);
 
-    /// F32 `[2]`: {l2 norm of the gradients before clipping, 1 if all were finite else 0} of the last step. A step that
-    /// was not finite changed nothing. Zeros before the first step.
+    /// F32 `[2]`: {l2 norm of the gradients before clipping, 1 if all were finite else 0} of the last step. A step
+    /// that was not finite changed nothing. Zeros before the first step.
     Tensor norm();
 
     /// The tensors that make up the optimizer's state, by name, for saving and loading.

@@ -77,8 +77,9 @@ public sealed interface Schedule {
 
     private static void check(float peak, long warmup, long total, float floor) {
         if (warmup < 0 || total < warmup || !(peak >= floor) || !(floor >= 0f)) {
-            throw new IllegalArgumentException("schedule: expected 0 <= floor <= peak and 0 <= warmup <= total, got floor " + floor
-                    + ", peak " + peak + ", warmup " + warmup + ", total " + total);
+            throw new IllegalArgumentException(
+                    "schedule: expected 0 <= floor <= peak and 0 <= warmup <= total, got floor " + floor + ", peak "
+                            + peak + ", warmup " + warmup + ", total " + total);
         }
     }
 }

@@ -41,7 +41,18 @@ public final class Sgd implements Optimizer {
         weights.settleGradients();
         Tensor g = weights.gradients();
         g.kernels().norm(norm, g);
-        g.kernels().sgd(weights.values(), master, momentum, g, learningRate, norm, decays, momentumFactor, weightDecay, clip);
+        g.kernels()
+                .sgd(
+                        weights.values(),
+                        master,
+                        momentum,
+                        g,
+                        learningRate,
+                        norm,
+                        decays,
+                        momentumFactor,
+                        weightDecay,
+                        clip);
         weights.freshGradients();
     }
 

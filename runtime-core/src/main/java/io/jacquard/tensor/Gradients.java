@@ -20,7 +20,8 @@ public final class Gradients {
     /// Writes a gradient: overwrites `destination` when `beta` is 0, adds to it when 1.
     @FunctionalInterface
     public interface Writer {
-        /// Writes to `destination`, of the input's shape; its dtype may be F32 where the input's is BF16 or F16.
+        /// Writes to `destination`, of the input's shape; its dtype may be F32 where the input's is BF16 or
+        /// F16.
         void write(Tensor destination, float beta);
     }
 
@@ -62,8 +63,8 @@ public final class Gradients {
         return new Target(g, 1f);
     }
 
-    /// For nodes that leave the gradient unchanged: that of `input` is `dy` itself (same elements, any shape): handed
-    /// on without a copy where possible.
+    /// For nodes that leave the gradient unchanged: that of `input` is `dy` itself (same elements, any shape):
+    /// handed on without a copy where possible.
     public void pass(Tensor input, Tensor dy) {
         if (!input.needsGradient()) {
             return;
@@ -85,11 +86,12 @@ public final class Gradients {
         return Tensor.allocate(scope, like.shape(), like.dtype());
     }
 
-    /// Runs backward from `y`, whose gradient is `dy` (null: ones), and returns the gradients of `wanted`, which must
-    /// be leaves of [Tensor#leaf()]; null where nothing flowed, and for leaves with a sink, which receive theirs there.
+    /// Runs backward from `y`, whose gradient is `dy` (null: ones), and returns the gradients of `wanted`, which
+    /// must be leaves of [Tensor#leaf()]; null where nothing flowed, and for leaves with a sink, which receive
+    /// theirs there.
     ///
-    /// **Memory**: the results belong to the current scope. Activations of the current scope are freed after their last
-    /// use; `y`, `dy` and `wanted` are not.
+    /// **Memory**: the results belong to the current scope. Activations of the current scope are freed after their
+    /// last use; `y`, `dy` and `wanted` are not.
     ///
     /// @throws IllegalStateException if nothing that `y` depends on wants a gradient
     public static List<@Nullable Tensor> of(Tensor y, @Nullable Tensor dy, Tensor... wanted) {

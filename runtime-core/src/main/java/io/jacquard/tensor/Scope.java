@@ -25,18 +25,25 @@ public final class Scope implements AutoCloseable {
     private @Nullable Entry entry;
     private boolean closed;
 
-    private Scope(String name, @Nullable Scope parent, Session session, boolean gradients, Pool pool, @Nullable Storage arena) {
+    private Scope(
+            String name,
+            @Nullable Scope parent,
+            Session session,
+            boolean gradients,
+            Pool pool,
+            @Nullable Storage arena) {
         this.name = name;
         this.parent = parent;
         this.session = session;
         this.gradients = gradients;
         this.pool = pool;
         this.arena = arena;
-        this.openedAt = StackWalker.getInstance().walk(frames -> frames
-                .filter(f -> !f.getClassName().startsWith("io.jacquard.tensor.") || f.getClassName().endsWith("Test"))
-                .findFirst()
-                .map(f -> f.getFileName() + ":" + f.getLineNumber())
-                .orElse("unknown"));
+        this.openedAt = StackWalker.getInstance()
+                .walk(frames -> frames.filter(f -> !f.getClassName().startsWith("io.jacquard.tensor.")
+                                || f.getClassName().endsWith("Test"))
+                        .findFirst()
+                        .map(f -> f.getFileName() + ":" + f.getLineNumber())
+                        .orElse("unknown"));
         session.opened(this);
     }
 
@@ -98,8 +105,8 @@ public final class Scope implements AutoCloseable {
     public static Scope current() {
         Scope s = CURRENT.get();
         if (s == null) {
-            throw new IllegalStateException("no scope is open on thread '" + Thread.currentThread().getName()
-                    + "'; open a Session there first");
+            throw new IllegalStateException("no scope is open on thread '"
+                    + Thread.currentThread().getName() + "'; open a Session there first");
         }
         return s;
     }
@@ -109,11 +116,12 @@ public final class Scope implements AutoCloseable {
     /// **Memory**: the whole allocation moves, with every view of it; backward does not free it any more.
     ///
     /// @return `tensor`
-    /// @throws IllegalStateException in an arena scope, whose memory ends with it, and for tensors that no scope here
-    /// owns
+    /// @throws IllegalStateException in an arena scope, whose memory ends with it, and for tensors that no scope
+    /// here owns
     public Tensor keep(Tensor tensor) {
         if (parent == null || arena != null) {
-            throw new IllegalStateException("scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");
+            throw new IllegalStateException(
+                    "scope '" + name + "' cannot hand " + tensor + " to a parent: its memory ends with it");
         }
         for (Scope s = parent; s != null; s = s.parent) {
             if (s.owned.contains(tensor.storage())) {
@@ -182,11 +190,13 @@ public final class Scope implements AutoCloseable {
     Storage allocate(long bytes, Object wanted) {
         long address = pool.take(bytes);
         if (address == 0) {
-            throw new DeviceOutOfMemoryException(arena == null
-                    ? session.outOfMemory(bytes, wanted)
-                    : "out of memory in the arena of scope '" + name + "': wanted " + Session.size(bytes) + " for " + wanted
-                            + ", " + Session.size(pool.used()) + " of " + Session.size(arena.bytes)
-                            + " in use; measure extentBytes() of a warm-up run again");
+            throw new DeviceOutOfMemoryException(
+                    arena == null
+                            ? session.outOfMemory(bytes, wanted)
+                            : "out of memory in the arena of scope '" + name + "': wanted " + Session.size(bytes)
+                                    + " for " + wanted
+                                    + ", " + Session.size(pool.used()) + " of " + Session.size(arena.bytes)
+                                    + " in use; measure extentBytes() of a warm-up run again");
         }
         Storage s = new Storage(session, pool, address, bytes);
         owned.add(s);
@@ -211,7 +221,8 @@ public final class Scope implements AutoCloseable {
 
     static String describe(Iterable<Scope> scopes) {
         return java.util.stream.StreamSupport.stream(scopes.spliterator(), false)
-                .map(Scope::toString).collect(Collectors.joining("; "));
+                .map(Scope::toString)
+                .collect(Collectors.joining("; "));
     }
 
     /// One stay in a scope; closing it returns to the scope before.
@@ -235,8 +246,9 @@ public final class Scope implements AutoCloseable {
             }
             Scope now = CURRENT.get();
             if (now != scope) {
-                throw new IllegalStateException("scope '" + scope.name + "' left while '"
-                        + (now == null ? "none" : now.name) + "' is current; close scopes in the reverse order of opening");
+                throw new IllegalStateException(
+                        "scope '" + scope.name + "' left while '" + (now == null ? "none" : now.name)
+                                + "' is current; close scopes in the reverse order of opening");
             }
             left = true;
             if (previous == null) {

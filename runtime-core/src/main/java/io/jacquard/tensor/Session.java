@@ -63,9 +63,9 @@ public final class Session implements AutoCloseable {
         return backend;
     }
 
-    /// Records the launches of `work` without running them; [Graph#replay] runs them at the addresses of the recording.
-    /// `work` itself runs once, on the host: numbers and branches of Java are frozen, tensors are not. Copies to and
-    /// from the host are refused inside.
+    /// Records the launches of `work` without running them; [Graph#replay] runs them at the addresses of the
+    /// recording. `work` itself runs once, on the host: numbers and branches of Java are frozen, tensors are not.
+    /// Copies to and from the host are refused inside.
     ///
     /// **Memory**: tensors that `work` allocates must live as long as the graph: capture inside an arena scope that
     /// stays open.

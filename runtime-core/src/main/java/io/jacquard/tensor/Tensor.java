@@ -25,8 +25,15 @@ public final class Tensor {
     private final long id;
     private final @Nullable String name;
 
-    private Tensor(Storage storage, long byteOffset, Shape shape, DType dtype, @Nullable Node node, @Nullable Sink sink,
-            boolean needsGradient, @Nullable String name) {
+    private Tensor(
+            Storage storage,
+            long byteOffset,
+            Shape shape,
+            DType dtype,
+            @Nullable Node node,
+            @Nullable Sink sink,
+            boolean needsGradient,
+            @Nullable String name) {
         this.storage = storage;
         this.byteOffset = byteOffset;
         this.shape = shape;
@@ -163,8 +170,8 @@ public final class Tensor {
         }
         checkView("reshape", "Ops.reshape");
         if (to.elements() != size()) {
-            throw new IllegalArgumentException("reshape: " + shape + " has " + size() + " elements, " + to + " has "
-                    + to.elements());
+            throw new IllegalArgumentException(
+                    "reshape: " + shape + " has " + size() + " elements, " + to + " has " + to.elements());
         }
         return new Tensor(storage, byteOffset, to, dtype, null, null, false, name);
     }
@@ -181,7 +188,8 @@ public final class Tensor {
         int[] dims = shape.toArray();
         long row = dims[0] == 0 ? 0 : size() / dims[0];
         dims[0] = to - from;
-        return new Tensor(storage, byteOffset + dtype.bytes(row * from), Shape.of(dims), dtype, null, null, false, name);
+        return new Tensor(
+                storage, byteOffset + dtype.bytes(row * from), Shape.of(dims), dtype, null, null, false, name);
     }
 
     /// `shape` elements from element `offset` on, whatever this tensor's own shape. Refused as [#rows] is.
@@ -190,16 +198,16 @@ public final class Tensor {
     public Tensor slice(long offset, Shape shape) {
         checkView("slice", "Ops.narrow");
         if (offset < 0 || offset + shape.elements() > size()) {
-            throw new IllegalArgumentException("slice: elements " + offset + " to " + (offset + shape.elements())
-                    + " are not inside " + this);
+            throw new IllegalArgumentException(
+                    "slice: elements " + offset + " to " + (offset + shape.elements()) + " are not inside " + this);
         }
         return new Tensor(storage, byteOffset + dtype.bytes(offset), shape, dtype, null, null, false, name);
     }
 
     private void checkView(String view, String recording) {
         if (needsGradient) {
-            throw new IllegalStateException(view + ": " + this + " carries a gradient that a view would drop; use " + recording
-                    + ", or detach() it first");
+            throw new IllegalStateException(view + ": " + this + " carries a gradient that a view would drop; use "
+                    + recording + ", or detach() it first");
         }
     }
 
@@ -210,8 +218,8 @@ public final class Tensor {
         return new Tensor(storage, byteOffset, shape, dtype, null, null, true, name);
     }
 
-    /// This value as a leaf whose gradient is written into `gradient`, of the same shape; its dtype may be F32 where
-    /// the value's is BF16 or F16.
+    /// This value as a leaf whose gradient is written into `gradient`, of the same shape; its dtype may be F32
+    /// where the value's is BF16 or F16.
     ///
     /// @throws IllegalArgumentException if the shapes differ
     public Tensor leaf(Tensor gradient, String name) {
@@ -226,8 +234,8 @@ public final class Tensor {
         return needsGradient ? new Tensor(storage, byteOffset, shape, dtype, null, null, false, name) : this;
     }
 
-    /// Attaches the way back, unless the scope records nothing or no input wants a gradient: for operations, whose last
-    /// line it is. The result is another handle on the same memory.
+    /// Attaches the way back, unless the scope records nothing or no input wants a gradient: for operations, whose
+    /// last line it is. The result is another handle on the same memory.
     public Tensor from(Node node) {
         if (Scope.current().recordsGradients()) {
             for (Tensor t : node.inputs()) {
@@ -258,7 +266,8 @@ public final class Tensor {
     /// @throws IllegalStateException if nothing that it depends on wants a gradient
     public void backward() {
         if (size() != 1) {
-            throw new IllegalArgumentException("backward: " + this + " is not a scalar; give its gradient to Gradients.of");
+            throw new IllegalArgumentException(
+                    "backward: " + this + " is not a scalar; give its gradient to Gradients.of");
         }
         Gradients.of(this, null);
     }
@@ -273,7 +282,8 @@ public final class Tensor {
         return sink;
     }
 
-    @Nullable Node node() {
+    @Nullable
+    Node node() {
         return node;
     }
 
@@ -306,7 +316,8 @@ public final class Tensor {
     /// Copies raw bytes in, in the layout of the dtype (little-endian).
     public void copyFrom(MemorySegment bytes) {
         if (bytes.byteSize() != bytes()) {
-            throw new IllegalArgumentException("copyFrom: " + bytes.byteSize() + " bytes into " + this + ", which has " + bytes());
+            throw new IllegalArgumentException(
+                    "copyFrom: " + bytes.byteSize() + " bytes into " + this + ", which has " + bytes());
         }
         storage.session.backend().upload(address(), bytes);
     }
@@ -325,7 +336,8 @@ public final class Tensor {
     /// @throws IllegalStateException during capture
     public void copyTo(MemorySegment bytes) {
         if (bytes.byteSize() != bytes()) {
-            throw new IllegalArgumentException("copyTo: " + this + " has " + bytes() + " bytes, the target " + bytes.byteSize());
+            throw new IllegalArgumentException(
+                    "copyTo: " + this + " has " + bytes() + " bytes, the target " + bytes.byteSize());
         }
         storage.session.backend().download(bytes, address());
     }
@@ -381,7 +393,8 @@ public final class Tensor {
     /// @throws IllegalStateException for leaves and for the results of recorded operations
     public Tensor named(String name) {
         if (needsGradient) {
-            throw new IllegalStateException("named: " + this + " is part of a graph; name the value before it is recorded");
+            throw new IllegalStateException(
+                    "named: " + this + " is part of a graph; name the value before it is recorded");
         }
         return new Tensor(storage, byteOffset, shape, dtype, null, null, false, name);
     }

@@ -21,8 +21,8 @@ import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// The models against PyTorch's: the files under `reference/` hold PyTorch's results in the model's dtype and in double.
-/// Ours may be at most twice as far from double as PyTorch is.
+/// The models against PyTorch's: the files under `reference/` hold PyTorch's results in the model's dtype and in
+/// double. Ours may be at most twice as far from double as PyTorch is.
 class PyTorchAgreementTest {
     private static final int BATCH = 3;
     private static final int LENGTH = 17;
@@ -36,18 +36,30 @@ class PyTorchAgreementTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"gpt2-fp32,false", "gpt2-bf16,false", "llama-fp32,false", "llama-bf16,false", "gpt2-fp32,true", "llama-bf16,true"})
+    @CsvSource({
+        "gpt2-fp32,false",
+        "gpt2-bf16,false",
+        "llama-fp32,false",
+        "llama-bf16,false",
+        "gpt2-fp32,true",
+        "llama-bf16,true"
+    })
     void oneStepAgrees(String folder, boolean recompute) throws IOException {
         DType dtype = dtype(folder);
         Pass pass = new Pass(recompute, 0, null);
-        try (Session session = Session.open("cpu"); Safetensors step = Safetensors.open(folder(folder).resolve("step.safetensors"))) {
+        try (Session session = Session.open("cpu");
+                Safetensors step = Safetensors.open(folder(folder).resolve("step.safetensors"))) {
             Weights weights = new Weights();
             Decoder model = DecoderFiles.load(folder(folder), weights, dtype, dtype);
             long used = session.usedBytes();
             int[] labels = ints(step.data("labels"));
             try (var _ = Scope.open("step")) {
                 Tensor tokens = Tensor.of(Shape.of(BATCH, LENGTH), ints(step.data("input_ids")));
-                closer("logits", model.logits(tokens, pass).toFloats(), floats(step, "logits"), floats(step, "double.logits"));
+                closer(
+                        "logits",
+                        model.logits(tokens, pass).toFloats(),
+                        floats(step, "logits"),
+                        floats(step, "double.logits"));
                 Tensor loss = model.loss(tokens, Tensor.of(Shape.of(BATCH, LENGTH), labels), scale(labels), pass);
                 double reference = step.data("double.loss").get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0);
                 // one number may be right by luck: what every loss of the dtype is good for, not what PyTorch's one hit
@@ -58,7 +70,11 @@ class PyTorchAgreementTest {
             double ours = 0;
             for (DecoderLayout.Part p : DecoderLayout.of(model)) {
                 float[] g = fileOrder(p.parameter().gradient(), p);
-                closer("grad." + p.name(), g, floats(step, "grad." + p.name()), floats(step, "double.grad." + p.name()));
+                closer(
+                        "grad." + p.name(),
+                        g,
+                        floats(step, "grad." + p.name()),
+                        floats(step, "double.grad." + p.name()));
                 for (float x : g) {
                     ours += (double) x * x;
                 }
@@ -73,7 +89,8 @@ class PyTorchAgreementTest {
     @CsvSource({"gpt2-fp32", "gpt2-bf16", "llama-fp32", "llama-bf16"})
     void twentyStepsOfAdamWAgree(String folder) throws IOException {
         DType dtype = dtype(folder);
-        try (Session _ = Session.open("cpu"); Safetensors training = Safetensors.open(folder(folder).resolve("training.safetensors"))) {
+        try (Session _ = Session.open("cpu");
+                Safetensors training = Safetensors.open(folder(folder).resolve("training.safetensors"))) {
             Weights weights = new Weights();
             Decoder model = DecoderFiles.load(folder(folder), weights, dtype, dtype);
             AdamW optimizer = new AdamW(weights, AdamWSettings.DEFAULT);
@@ -87,7 +104,8 @@ class PyTorchAgreementTest {
             for (int i = 0; i < steps; i++) {
                 try (var _ = Scope.open("step")) {
                     int[] y = Arrays.copyOfRange(labels, i * size, (i + 1) * size);
-                    Tensor tokens = Tensor.of(Shape.of(BATCH, LENGTH), Arrays.copyOfRange(ids, i * size, (i + 1) * size));
+                    Tensor tokens =
+                            Tensor.of(Shape.of(BATCH, LENGTH), Arrays.copyOfRange(ids, i * size, (i + 1) * size));
                     Tensor loss = model.loss(tokens, Tensor.of(Shape.of(BATCH, LENGTH), y), scale(y), Pass.EVALUATION);
                     loss.backward();
                     optimizer.step(Tensor.of(Shape.of(1), rates[i]));
@@ -103,7 +121,8 @@ class PyTorchAgreementTest {
                     float[] ours = fileOrder(p.parameter().value(), p);
                     float[] theirs = floats(training, "after." + p.name());
                     float[] exact = floats(training, "double.after." + p.name());
-                    if (p.name().endsWith("c_attn.bias")) { // the key bias has no gradient but noise, which Adam amplifies
+                    if (p.name()
+                            .endsWith("c_attn.bias")) { // the key bias has no gradient but noise, which Adam amplifies
                         Arrays.fill(ours, 48, 96, 0f);
                         Arrays.fill(theirs, 48, 96, 0f);
                         Arrays.fill(exact, 48, 96, 0f);
@@ -119,8 +138,8 @@ class PyTorchAgreementTest {
         return Tensor.of(Shape.of(1), 1f / valid);
     }
 
-    /// The largest error of `ours` is at most twice that of `theirs`, or one rounding of the largest value in the dtype's
-    /// accumulation where PyTorch happens to be exact.
+    /// The largest error of `ours` is at most twice that of `theirs`, or one rounding of the largest value in the
+    /// dtype's accumulation where PyTorch happens to be exact.
     private static void closer(String what, float[] ours, float[] theirs, float[] exact) {
         assertEquals(exact.length, ours.length, what);
         double our = 0;
@@ -133,7 +152,9 @@ class PyTorchAgreementTest {
             assertTrue(Float.isFinite(ours[i]), what + " at " + i);
         }
         double floor = 8 * Math.ulp((float) largest);
-        assertTrue(our <= 2 * their + floor, what + ": error " + our + ", PyTorch's " + their + ", largest value " + largest);
+        assertTrue(
+                our <= 2 * their + floor,
+                what + ": error " + our + ", PyTorch's " + their + ", largest value " + largest);
     }
 
     private static float[] fileOrder(Tensor t, DecoderLayout.Part p) {

@@ -12,9 +12,11 @@ class DecoderConfigTest {
         message("model: width 30 is not a multiple of heads 4", () -> DecoderConfig.gpt2(10, 8, 1, 4, 30));
         message("model: heads 4 is not a multiple of kvHeads 3", () -> DecoderConfig.llama(10, 8, 1, 4, 3, 32, 64));
         message("model: layers must be positive, is 0", () -> DecoderConfig.gpt2(10, 8, 0, 4, 32));
-        message("model: rotary embedding needs an even head dimension, width 12 / heads 4 = 3",
+        message(
+                "model: rotary embedding needs an even head dimension, width 12 / heads 4 = 3",
                 () -> DecoderConfig.llama(10, 8, 1, 4, 2, 12, 64));
-        message("model: type 'bert' is unknown; gpt2 and llama are",
+        message(
+                "model: type 'bert' is unknown; gpt2 and llama are",
                 () -> new DecoderConfig("bert", 1, 1, 1, 1, 1, 1, 1, 1e-5f, 1f, 0f, true));
     }
 
@@ -33,10 +35,15 @@ class DecoderConfigTest {
     void declarationsAreCheckedByName() {
         Weights w = new Weights();
         w.in("h").in(3).declare("attn.weight", Shape.of(2, 2), Init.ZEROS);
-        message("weights: 'h.3.attn.weight' is declared twice",
+        message(
+                "weights: 'h.3.attn.weight' is declared twice",
                 () -> w.in("h").in(3).declare("attn.weight", Shape.of(2, 2), Init.ZEROS));
-        assertEquals("parameter 'h.3.attn.weight' has no memory yet; call Weights.allocate() after building the model",
-                assertThrows(IllegalStateException.class, () -> w.parameter("h.3.attn.weight").value()).getMessage());
+        assertEquals(
+                "parameter 'h.3.attn.weight' has no memory yet; call Weights.allocate() after building the model",
+                assertThrows(
+                                IllegalStateException.class,
+                                () -> w.parameter("h.3.attn.weight").value())
+                        .getMessage());
         message("weights: no parameter 'x'", () -> w.parameter("x"));
     }
 
@@ -50,10 +57,13 @@ class DecoderConfigTest {
             assertEquals(0, s.elements() % Weights.ALIGNMENT, s.name());
             at += s.elements();
         }
-        assertEquals(java.util.List.of("embedding", "h.0", "h.1", "head"), w.segments().stream().map(Weights.Segment::name).toList());
+        assertEquals(
+                java.util.List.of("embedding", "h.0", "h.1", "head"),
+                w.segments().stream().map(Weights.Segment::name).toList());
     }
 
     private static void message(String expected, Runnable run) {
-        assertEquals(expected, assertThrows(IllegalArgumentException.class, run::run).getMessage());
+        assertEquals(
+                expected, assertThrows(IllegalArgumentException.class, run::run).getMessage());
     }
 }

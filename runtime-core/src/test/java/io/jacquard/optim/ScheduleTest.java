@@ -49,7 +49,8 @@ class ScheduleTest {
     void impossibleSchedulesSaySo() {
         assertEquals(
                 "schedule: expected 0 <= floor <= peak and 0 <= warmup <= total, got floor 0.5, peak 0.1, warmup 1, total 2",
-                assertThrows(IllegalArgumentException.class, () -> Schedule.cosine(0.1f, 1, 2, 0.5f)).getMessage());
+                assertThrows(IllegalArgumentException.class, () -> Schedule.cosine(0.1f, 1, 2, 0.5f))
+                        .getMessage());
         assertEquals(
                 "schedule: 9 decay steps do not fit 10 steps with 2 of warmup",
                 assertThrows(IllegalArgumentException.class, () -> Schedule.warmupStableDecay(1f, 2, 10, 9, 0f))

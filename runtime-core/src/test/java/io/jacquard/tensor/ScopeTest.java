@@ -244,7 +244,8 @@ final class ScopeTest {
         HostBackend own = new HostBackend();
         Session leaking = Session.over(own);
         Scope entered = Scope.open("entered");
-        String message = assertThrows(IllegalStateException.class, leaking::close).getMessage();
+        String message =
+                assertThrows(IllegalStateException.class, leaking::close).getMessage();
         assertEquals("leak: never closed: " + entered, message);
         assertEquals(0, own.reservedBytes());
         assertSame(session, Session.current());

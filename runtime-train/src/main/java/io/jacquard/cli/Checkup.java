@@ -17,14 +17,28 @@ final class Checkup {
     private static final int JAVA = 25;
     private static final List<String> CPU_FEATURES =
             List.of("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8");
-    private static final List<Path> LIBRARY_DIRECTORIES = Stream.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib",
-                    "/usr/lib/wsl/lib", "/usr/local/cuda/compat", "/usr/local/nvidia/lib64")
-            .map(Path::of).toList();
+    private static final List<Path> LIBRARY_DIRECTORIES = Stream.of(
+                    "/usr/lib/x86_64-linux-gnu",
+                    "/usr/lib64",
+                    "/usr/lib",
+                    "/usr/lib/wsl/lib",
+                    "/usr/local/cuda/compat",
+                    "/usr/local/nvidia/lib64")
+            .map(Path::of)
+            .toList();
 
     /// How good a finding is; WARN is slower or absent, BAD does not work.
-    enum State { OK, WARN, BAD }
+    enum State {
+        OK,
+        WARN,
+        BAD
+    }
 
-    record Finding(State state, String what, String found, @Nullable String fix) {}
+    record Finding(
+            State state,
+            String what,
+            String found,
+            @Nullable String fix) {}
 
     private final String device;
     private final List<Finding> findings = new ArrayList<>();
@@ -52,24 +66,37 @@ final class Checkup {
         String found = Runtime.version() + " (" + System.getProperty("java.vendor") + ") in "
                 + System.getProperty("java.home");
         boolean fits = version == JAVA;
-        add(fits ? State.OK : State.BAD, "java", found, fits ? null
-                : "the Vector API of this build is that of JDK 25: set JAVA25_HOME to one (https://adoptium.net)");
+        add(
+                fits ? State.OK : State.BAD,
+                "java",
+                found,
+                fits
+                        ? null
+                        : "the Vector API of this build is that of JDK 25: set JAVA25_HOME to one (https://adoptium.net)");
     }
 
     private void flags() {
         boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-        add(vector ? State.OK : State.BAD, "vector api", vector ? "on" : "off",
+        add(
+                vector ? State.OK : State.BAD,
+                "vector api",
+                vector ? "on" : "off",
                 vector ? null : "start with ./jacquard, or add --add-modules jdk.incubator.vector");
         boolean access = Session.class.getModule().isNativeAccessEnabled();
-        add(access ? State.OK : State.WARN, "native access", access ? "on" : "off", access ? null
-                : "start with ./jacquard, or add --enable-native-access=ALL-UNNAMED");
+        add(
+                access ? State.OK : State.WARN,
+                "native access",
+                access ? "on" : "off",
+                access ? null : "start with ./jacquard, or add --enable-native-access=ALL-UNNAMED");
     }
 
     private void cpu() {
         String name = "unknown";
         TreeSet<String> features = new TreeSet<>();
         try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
-            for (String line : lines.filter(l -> l.startsWith("model name") || l.startsWith("flags")).limit(2).toList()) {
+            for (String line : lines.filter(l -> l.startsWith("model name") || l.startsWith("flags"))
+                    .limit(2)
+                    .toList()) {
                 String value = line.substring(line.indexOf(':') + 1).strip();
                 if (line.startsWith("flags")) {
                     features.addAll(List.of(value.split(" ")));
@@ -83,7 +110,9 @@ final class Checkup {
         }
         String fast = CPU_FEATURES.stream().filter(features::contains).collect(Collectors.joining(" "));
         boolean bf16 = features.contains("amx_bf16") || features.contains("avx512_bf16");
-        add(features.contains("avx2") ? State.OK : State.WARN, "cpu",
+        add(
+                features.contains("avx2") ? State.OK : State.WARN,
+                "cpu",
                 name + ", " + Runtime.getRuntime().availableProcessors() + " cores for Java; " + fast
                         + (bf16 ? "" : "; no bf16 arithmetic: training.dtype=bf16 would be slower than f32"),
                 features.contains("avx2") ? null : "a CPU with AVX2 trains several times faster");
@@ -91,9 +120,13 @@ final class Checkup {
 
     private void memory() {
         try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
-            String available = lines.filter(l -> l.startsWith("MemAvailable")).findFirst().orElse("MemAvailable: 0 kB");
+            String available =
+                    lines.filter(l -> l.startsWith("MemAvailable")).findFirst().orElse("MemAvailable: 0 kB");
             double gib = Long.parseLong(available.replaceAll("\\D", "")) / 1048576.0;
-            add(gib >= 2 ? State.OK : State.WARN, "memory", String.format(Locale.ROOT, "%.1f GiB available", gib),
+            add(
+                    gib >= 2 ? State.OK : State.WARN,
+                    "memory",
+                    String.format(Locale.ROOT, "%.1f GiB available", gib),
                     gib >= 2 ? null : "close other programs, or train with a smaller training.microBatch");
         } catch (IOException | NumberFormatException e) {
             add(State.WARN, "memory", "unknown: " + e.getMessage(), null);
@@ -102,13 +135,23 @@ final class Checkup {
 
     private void device() {
         try (Session session = Session.open(device)) {
-            add(State.OK, "device", device + " opens, "
-                    + String.format(Locale.ROOT, "%.1f GiB", session.backend().memoryBytes() / 1073741824.0), null);
+            add(
+                    State.OK,
+                    "device",
+                    device + " opens, "
+                            + String.format(
+                                    Locale.ROOT, "%.1f GiB", session.backend().memoryBytes() / 1073741824.0),
+                    null);
             loaded("onednn", "libdnnl");
             loaded("openmp", "libgomp");
         } catch (LinkageError | RuntimeException e) {
-            add(State.BAD, "device", device + " does not open: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
-                    device.startsWith("cpu") ? "run './jacquard --version' to build again; if it stays, report it"
+            add(
+                    State.BAD,
+                    "device",
+                    device + " does not open: "
+                            + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
+                    device.startsWith("cpu")
+                            ? "run './jacquard --version' to build again; if it stays, report it"
                             : "this build has no backend for it; train with --device cpu");
         }
     }
@@ -116,7 +159,8 @@ final class Checkup {
     // What the process has mapped is the truth about which file was found.
     private void loaded(String what, String library) {
         try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
-            maps.filter(l -> l.contains(library) && l.contains("/")).findFirst()
+            maps.filter(l -> l.contains(library) && l.contains("/"))
+                    .findFirst()
                     .ifPresent(l -> add(State.OK, what, l.substring(l.indexOf('/')), null));
         } catch (IOException e) {
             add(State.WARN, what, "cannot read /proc/self/maps: " + e.getMessage(), null);
@@ -135,9 +179,17 @@ final class Checkup {
         } catch (IOException e) {
             driver = "unreadable: " + e.getMessage();
         }
-        Path cuda = LIBRARY_DIRECTORIES.stream().map(d -> d.resolve("libcuda.so.1")).filter(Files::exists).findFirst()
+        Path cuda = LIBRARY_DIRECTORIES.stream()
+                .map(d -> d.resolve("libcuda.so.1"))
+                .filter(Files::exists)
+                .findFirst()
                 .orElse(null);
-        add(cuda == null ? State.WARN : State.OK, "gpu", driver + (cuda == null ? "; no libcuda.so.1" : "; " + cuda),
-                cuda == null ? "install the driver's CUDA library (libcuda1), or start the container with the GPU" : null);
+        add(
+                cuda == null ? State.WARN : State.OK,
+                "gpu",
+                driver + (cuda == null ? "; no libcuda.so.1" : "; " + cuda),
+                cuda == null
+                        ? "install the driver's CUDA library (libcuda1), or start the container with the GPU"
+                        : null);
     }
 }

@@ -20,7 +20,9 @@ final class CompletionCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         var line = Objects.requireNonNull(spec).commandLine();
-        line.getOut().print(AutoComplete.bash("jacquard", Objects.requireNonNull(spec).root().commandLine()));
+        line.getOut()
+                .print(AutoComplete.bash(
+                        "jacquard", Objects.requireNonNull(spec).root().commandLine()));
         line.getOut().flush();
         return 0;
     }

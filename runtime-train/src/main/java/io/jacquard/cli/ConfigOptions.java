@@ -14,7 +14,8 @@ final class ConfigOptions {
     @Option(
             names = {"-s", "--set"},
             paramLabel = "KEY=VALUE",
-            description = "Override one key, such as model.width=256; repeatable. docs/configuration.md lists all keys.")
+            description =
+                    "Override one key, such as model.width=256; repeatable. docs/configuration.md lists all keys.")
     private List<String> overrides = new ArrayList<>();
 
     @Option(

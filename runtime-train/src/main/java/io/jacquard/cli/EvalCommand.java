@@ -23,8 +23,9 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "eval",
         mixinStandardHelpOptions = true,
-        description = "Score a model on prepared data: loss, perplexity, bits per byte. The score does not depend on the"
-                + " batch size.",
+        description =
+                "Score a model on prepared data: loss, perplexity, bits per byte. The score does not depend on the"
+                        + " batch size.",
         footer = {"", "Example:", "  jacquard eval runs/book --data data/book"})
 final class EvalCommand implements Callable<Integer> {
     @Spec
@@ -33,19 +34,30 @@ final class EvalCommand implements Callable<Integer> {
     @Mixin
     private ModelOptions model = new ModelOptions();
 
-    @Option(names = "--data", paramLabel = "DIR", required = true,
+    @Option(
+            names = "--data",
+            paramLabel = "DIR",
+            required = true,
             description = "Data prepared with the model's tokenizer.")
     private Path data = Path.of("");
 
-    @Option(names = "--split", paramLabel = "NAME", defaultValue = "val",
+    @Option(
+            names = "--split",
+            paramLabel = "NAME",
+            defaultValue = "val",
             description = "Shards to read: val or train (default: ${DEFAULT-VALUE}).")
     private String split = "val";
 
-    @Option(names = "--sequences", paramLabel = "N",
+    @Option(
+            names = "--sequences",
+            paramLabel = "N",
             description = "Score N sequences, the same ones each time (default: all).")
     private long sequences = Long.MAX_VALUE;
 
-    @Option(names = "--batch", paramLabel = "N", defaultValue = "8",
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            defaultValue = "8",
             description = "Sequences computed at once (default: ${DEFAULT-VALUE}).")
     private int batch = 8;
 
@@ -60,8 +72,11 @@ final class EvalCommand implements Callable<Integer> {
             throw new IllegalArgumentException("eval: " + data + " has no " + split + "*.bin");
         }
         try (LoadedModel m = model.open(Terminal.of(command.getErr()));
-                Batches batches = Batches.open(shards, m.decoder().config().context(),
-                        m.decoder().config().vocabulary(), 0)) {
+                Batches batches = Batches.open(
+                        shards,
+                        m.decoder().config().context(),
+                        m.decoder().config().vocabulary(),
+                        0)) {
             Score score = new Evaluator(m.decoder(), m.tokenizer(), batch).score(batches, sequences);
             command.getOut().println(json ? json(m, score) : text(score));
             command.getOut().flush();
@@ -70,8 +85,14 @@ final class EvalCommand implements Callable<Integer> {
     }
 
     private static String text(Score s) {
-        return String.format(Locale.ROOT, "loss %.6f  perplexity %.4f  bits per byte %.4f  (%,d tokens, %,d bytes)",
-                s.loss(), s.perplexity(), s.bitsPerByte(), s.tokens(), s.bytes());
+        return String.format(
+                Locale.ROOT,
+                "loss %.6f  perplexity %.4f  bits per byte %.4f  (%,d tokens, %,d bytes)",
+                s.loss(),
+                s.perplexity(),
+                s.bitsPerByte(),
+                s.tokens(),
+                s.bytes());
     }
 
     private static String json(LoadedModel model, Score s) {

@@ -28,27 +28,45 @@ final class GenerateCommand implements Callable<Integer> {
     @Mixin
     private ModelOptions model = new ModelOptions();
 
-    @Option(names = {"-p", "--prompt"}, paramLabel = "TEXT", defaultValue = "",
+    @Option(
+            names = {"-p", "--prompt"},
+            paramLabel = "TEXT",
+            defaultValue = "",
             description = "Text to continue (default: none, begin a document).")
     private String prompt = "";
 
-    @Option(names = {"-n", "--tokens"}, paramLabel = "N", defaultValue = "200",
+    @Option(
+            names = {"-n", "--tokens"},
+            paramLabel = "N",
+            defaultValue = "200",
             description = "Most tokens to write (default: ${DEFAULT-VALUE}); the model may end earlier.")
     private int tokens = 200;
 
-    @Option(names = "--temperature", paramLabel = "T", defaultValue = "0.8",
+    @Option(
+            names = "--temperature",
+            paramLabel = "T",
+            defaultValue = "0.8",
             description = "Randomness (default: ${DEFAULT-VALUE}); 0 always takes the likeliest token.")
     private float temperature = 0.8f;
 
-    @Option(names = "--top-k", paramLabel = "K", defaultValue = "40",
+    @Option(
+            names = "--top-k",
+            paramLabel = "K",
+            defaultValue = "40",
             description = "Choose among the K likeliest tokens (default: ${DEFAULT-VALUE}); 0 for all.")
     private int topK = 40;
 
-    @Option(names = "--top-p", paramLabel = "P", defaultValue = "1",
+    @Option(
+            names = "--top-p",
+            paramLabel = "P",
+            defaultValue = "1",
             description = "Choose among the likeliest tokens that reach probability P (default: ${DEFAULT-VALUE}).")
     private float topP = 1;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "1",
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "1",
             description = "Seed (default: ${DEFAULT-VALUE}): the same one writes the same text.")
     private long seed = 1;
 

@@ -27,11 +27,7 @@ import picocli.CommandLine.Spec;
         name = "inspect",
         mixinStandardHelpOptions = true,
         description = "Say what is in a run, a checkpoint, a .safetensors file, a token shard or a tokenizer.json.",
-        footer = {
-            "",
-            "Example:",
-            "  jacquard inspect runs/book",
-            "  jacquard inspect data/book/train-00000.bin --json"
+        footer = {"", "Example:", "  jacquard inspect runs/book", "  jacquard inspect data/book/train-00000.bin --json"
         })
 final class InspectCommand implements Callable<Integer> {
     private static final int FIRST_TOKENS = 16;

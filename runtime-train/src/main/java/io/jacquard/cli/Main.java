@@ -46,10 +46,7 @@ public final class Main implements Runnable {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Option(
-            names = "--debug",
-            scope = ScopeType.INHERIT,
-            description = "Print the stack trace of a failure.")
+    @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Print the stack trace of a failure.")
     private boolean debug;
 
     /// Runs a command and ends the JVM with its exit code.
@@ -87,7 +84,9 @@ public final class Main implements Runnable {
 
     private static int usage(ParameterException e, String[] arguments) {
         CommandLine command = e.getCommandLine();
-        command.getErr().println(command.getCommandSpec().root().name() + ": " + String.valueOf(e.getMessage()).strip());
+        command.getErr()
+                .println(command.getCommandSpec().root().name() + ": "
+                        + String.valueOf(e.getMessage()).strip());
         CommandLine.UnmatchedArgumentException.printSuggestions(e, command.getErr());
         command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
         return USAGE;
@@ -99,7 +98,8 @@ public final class Main implements Runnable {
         String kind = e instanceof java.io.IOException && !message.contains(" ")
                 ? e.getClass().getSimpleName().replace("Exception", "") + ": "
                 : "";
-        command.getErr().println("jacquard: " + kind + message.lines().findFirst().orElse(""));
+        command.getErr()
+                .println("jacquard: " + kind + message.lines().findFirst().orElse(""));
         boolean trace = command.getCommandSpec().root().userObject() instanceof Main m && m.debug;
         if (trace) {
             e.printStackTrace(command.getErr());

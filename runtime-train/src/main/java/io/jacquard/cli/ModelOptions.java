@@ -10,16 +10,23 @@ import picocli.CommandLine.Parameters;
 
 /// Which model to use, and where.
 final class ModelOptions {
-    @Parameters(paramLabel = "MODEL",
+    @Parameters(
+            paramLabel = "MODEL",
             description = "Directory of a run (its newest checkpoint is used) or of a model with config.json,"
                     + " model.safetensors and tokenizer.json.")
     private Path model = Path.of("");
 
-    @Option(names = "--device", paramLabel = "DEVICE", defaultValue = "cpu",
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            defaultValue = "cpu",
             description = "Device to compute on (default: ${DEFAULT-VALUE}).")
     private String device = "cpu";
 
-    @Option(names = "--dtype", paramLabel = "TYPE", defaultValue = "f32",
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            defaultValue = "f32",
             description = "Type of the weights, f32 or bf16 (default: ${DEFAULT-VALUE}).")
     private TrainConfig.Precision dtype = TrainConfig.Precision.F32;
 

@@ -35,11 +35,16 @@ final class PrepareCommand implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Parameters(paramLabel = "SOURCE", arity = "1..*",
+    @Parameters(
+            paramLabel = "SOURCE",
+            arity = "1..*",
             description = "Text files, folders, zip or jar archives. Each file is a document.")
     private List<Path> sources = new ArrayList<>();
 
-    @Option(names = {"-o", "--out"}, paramLabel = "DIR", required = true,
+    @Option(
+            names = {"-o", "--out"},
+            paramLabel = "DIR",
+            required = true,
             description = "Directory for tokenizer.json and the shards.")
     private Path out = Path.of("");
 
@@ -47,7 +52,10 @@ final class PrepareCommand implements Callable<Integer> {
     private Vocabulary vocabulary = new Vocabulary();
 
     static final class Vocabulary {
-        @Option(names = "--vocabulary", paramLabel = "N", defaultValue = "4096",
+        @Option(
+                names = "--vocabulary",
+                paramLabel = "N",
+                defaultValue = "4096",
                 description = "Tokens to learn from the text (default: ${DEFAULT-VALUE}).")
         private int size = 4096;
 
@@ -58,23 +66,34 @@ final class PrepareCommand implements Callable<Integer> {
         private boolean bytes;
     }
 
-    @Option(names = "--extensions", paramLabel = "EXT", split = ",",
+    @Option(
+            names = "--extensions",
+            paramLabel = "EXT",
+            split = ",",
             description = "Read only files with these extensions inside folders and archives (default: all).")
     private List<String> extensions = new ArrayList<>();
 
-    @Option(names = "--separator", paramLabel = "LINE",
-            description = "A line that divides one file into documents.")
+    @Option(names = "--separator", paramLabel = "LINE", description = "A line that divides one file into documents.")
     private @Nullable String separator;
 
-    @Option(names = "--max-bytes", paramLabel = "N", defaultValue = "16777216",
+    @Option(
+            names = "--max-bytes",
+            paramLabel = "N",
+            defaultValue = "16777216",
             description = "Leave out larger documents (default: ${DEFAULT-VALUE}).")
     private long maxBytes = 16 << 20;
 
-    @Option(names = "--validation", paramLabel = "SHARE", defaultValue = "0.05",
+    @Option(
+            names = "--validation",
+            paramLabel = "SHARE",
+            defaultValue = "0.05",
             description = "Share of the text kept for validation (default: ${DEFAULT-VALUE}).")
     private double validation = 0.05;
 
-    @Option(names = "--shard-tokens", paramLabel = "N", defaultValue = "100000000",
+    @Option(
+            names = "--shard-tokens",
+            paramLabel = "N",
+            defaultValue = "100000000",
             description = "Tokens of a shard (default: ${DEFAULT-VALUE}).")
     private long shardTokens = 100_000_000;
 
@@ -93,8 +112,16 @@ final class PrepareCommand implements Callable<Integer> {
         Terminal terminal = Terminal.of(command.getErr());
         Corpus.Options options = new Corpus.Options(new TreeSet<>(extensions), maxBytes, separator);
         Prepare.Result result = DataPreparation.run(
-                new DataPreparation.Request(sources, out, options, vocabulary.file,
-                        vocabulary.bytes ? 0 : vocabulary.size, validation, shardTokens, overwrite, threads),
+                new DataPreparation.Request(
+                        sources,
+                        out,
+                        options,
+                        vocabulary.file,
+                        vocabulary.bytes ? 0 : vocabulary.size,
+                        validation,
+                        shardTokens,
+                        overwrite,
+                        threads),
                 new PrepareProgress(terminal));
         terminal.line(PrepareProgress.summary(result));
         command.getOut().println(json ? json(result) : out.toString());

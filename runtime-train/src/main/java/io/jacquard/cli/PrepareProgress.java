@@ -21,8 +21,13 @@ final class PrepareProgress implements DataPreparation.Progress {
     public void update(String doing, double share) {
         if (terminal.isLive()) {
             int full = (int) Math.round(BAR * Math.clamp(share, 0, 1));
-            terminal.status(String.format(Locale.ROOT, "%-16s [%s%s]%s", doing, "#".repeat(full),
-                    " ".repeat(BAR - full), share < 0 ? "" : String.format(Locale.ROOT, " %3.0f%%", 100 * share)));
+            terminal.status(String.format(
+                    Locale.ROOT,
+                    "%-16s [%s%s]%s",
+                    doing,
+                    "#".repeat(full),
+                    " ".repeat(BAR - full),
+                    share < 0 ? "" : String.format(Locale.ROOT, " %3.0f%%", 100 * share)));
         } else if (!doing.equals(before)) {
             terminal.line(doing);
         }
@@ -33,9 +38,14 @@ final class PrepareProgress implements DataPreparation.Progress {
         String skipped = r.skipped().entrySet().stream()
                 .map(e -> String.format(Locale.ROOT, "%,d %s", e.getValue(), reason(e.getKey())))
                 .collect(Collectors.joining(", "));
-        return String.format(Locale.ROOT, "%,d documents: %,d tokens to train on, %,d to validate%s%s", r.documents(),
-                r.tokens(Prepare.Split.TRAIN), r.tokens(Prepare.Split.VALIDATION),
-                skipped.isEmpty() ? "" : "; left out: " + skipped, r.fresh() ? "" : " (was there already)");
+        return String.format(
+                Locale.ROOT,
+                "%,d documents: %,d tokens to train on, %,d to validate%s%s",
+                r.documents(),
+                r.tokens(Prepare.Split.TRAIN),
+                r.tokens(Prepare.Split.VALIDATION),
+                skipped.isEmpty() ? "" : "; left out: " + skipped,
+                r.fresh() ? "" : " (was there already)");
     }
 
     private static String reason(Corpus.Skip skip) {

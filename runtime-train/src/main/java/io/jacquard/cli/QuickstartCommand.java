@@ -33,9 +33,15 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "quickstart",
         mixinStandardHelpOptions = true,
-        description = "Train a small GPT on real text, here and now: by default five minutes on the sources of this JDK,"
-                + " then a sample of what it learned.",
-        footer = {"", "Example:", "  jacquard quickstart", "  jacquard quickstart --text notes/ --minutes 10 --run runs/notes"})
+        description =
+                "Train a small GPT on real text, here and now: by default five minutes on the sources of this JDK,"
+                        + " then a sample of what it learned.",
+        footer = {
+            "",
+            "Example:",
+            "  jacquard quickstart",
+            "  jacquard quickstart --text notes/ --minutes 10 --run runs/notes"
+        })
 final class QuickstartCommand implements Callable<Integer> {
     private static final int VOCABULARY = 4096;
     private static final int TRIAL_STEPS = 24;
@@ -46,15 +52,24 @@ final class QuickstartCommand implements Callable<Integer> {
     @Option(names = "--text", paramLabel = "PATH", description = "Text file, folder or archive to learn from.")
     private @Nullable Path text;
 
-    @Option(names = "--minutes", paramLabel = "N", defaultValue = "5",
+    @Option(
+            names = "--minutes",
+            paramLabel = "N",
+            defaultValue = "5",
             description = "How long to train (default: ${DEFAULT-VALUE}).")
     private double minutes = 5;
 
-    @Option(names = "--run", paramLabel = "DIR", defaultValue = "runs/quickstart",
+    @Option(
+            names = "--run",
+            paramLabel = "DIR",
+            defaultValue = "runs/quickstart",
             description = "Directory for everything (default: ${DEFAULT-VALUE}).")
     private Path run = Path.of("runs/quickstart");
 
-    @Option(names = "--device", paramLabel = "DEVICE", defaultValue = "cpu",
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            defaultValue = "cpu",
             description = "Device to train on (default: ${DEFAULT-VALUE}).")
     private String device = "cpu";
 
@@ -86,28 +101,40 @@ final class QuickstartCommand implements Callable<Integer> {
     private void prepare(Terminal terminal) throws IOException {
         Path source = text != null ? text : QuickstartText.find(run.resolve("text"));
         terminal.line("reading " + source + (text == null ? " (the sources of this JDK)" : ""));
-        Corpus.Options options = new Corpus.Options(
-                text == null ? Set.of("java") : Set.of(), Corpus.Options.DEFAULT.maxBytes(), null);
+        Corpus.Options options =
+                new Corpus.Options(text == null ? Set.of("java") : Set.of(), Corpus.Options.DEFAULT.maxBytes(), null);
         Prepare.Result r = DataPreparation.run(
-                new DataPreparation.Request(List.of(source), data(), options, null, VOCABULARY, 0.05, 100_000_000, false,
+                new DataPreparation.Request(
+                        List.of(source),
+                        data(),
+                        options,
+                        null,
+                        VOCABULARY,
+                        0.05,
+                        100_000_000,
+                        false,
                         Runtime.getRuntime().availableProcessors()),
                 new PrepareProgress(terminal));
         terminal.line(PrepareProgress.summary(r));
     }
 
-    /// The number of steps is what this machine does in the time; a learning rate that falls to its floor needs to know
-    /// it beforehand, so a few steps are timed first.
+    /// The number of steps is what this machine does in the time; a learning rate that falls to its floor needs to
+    /// know it beforehand, so a few steps are timed first.
     private TrainConfig choose(Terminal terminal) throws IOException {
         terminal.line("timing a few steps to see how many fit into " + TrainProgress.duration(60 * minutes));
         Path trial = run.resolve("trial");
         double[] seconds = new double[TRIAL_STEPS + 1];
-        new Trainer(settings(TRIAL_STEPS, trial).set("evaluation.sequences", 1, "quickstart").read(),
-                new TrainListener() {
-                    @Override
-                    public void stepped(Metrics.Step s) {
-                        seconds[(int) s.step()] = s.seconds();
-                    }
-                }).start();
+        new Trainer(
+                        settings(TRIAL_STEPS, trial)
+                                .set("evaluation.sequences", 1, "quickstart")
+                                .read(),
+                        new TrainListener() {
+                            @Override
+                            public void stepped(Metrics.Step s) {
+                                seconds[(int) s.step()] = s.seconds();
+                            }
+                        })
+                .start();
         AtomicFiles.deleteTree(trial);
         // The first half warms up the JVM's compiler.
         double perStep = (seconds[TRIAL_STEPS] - seconds[TRIAL_STEPS / 2]) / (TRIAL_STEPS - TRIAL_STEPS / 2);
@@ -117,7 +144,8 @@ final class QuickstartCommand implements Callable<Integer> {
 
     private ConfigReader settings(long steps, Path directory) {
         long quarter = Math.max(1, steps / 6);
-        return new ConfigReader().yaml("quickstart", """
+        return new ConfigReader()
+                .yaml("quickstart", """
                 model: {layers: 4, heads: 6, width: 192, context: 256}
                 training: {microBatch: 8}
                 optimizer: {learningRate: 2e-3, beta2: 0.99}
@@ -138,8 +166,11 @@ final class QuickstartCommand implements Callable<Integer> {
     private static void tellEntropy(Terminal terminal, TrainConfig config) throws IOException {
         try (TrainingData d = TrainingData.open(config)) {
             double entropy = Evaluator.unigramEntropy(d.train(), d.tokenizer().vocabularySize(), Long.MAX_VALUE);
-            terminal.line(String.format(Locale.ROOT, "guessing by token frequency alone would score a loss of %.3f, blind"
-                    + " guessing %.3f", entropy, Math.log(d.tokenizer().vocabularySize())));
+            terminal.line(String.format(
+                    Locale.ROOT,
+                    "guessing by token frequency alone would score a loss of %.3f, blind" + " guessing %.3f",
+                    entropy,
+                    Math.log(d.tokenizer().vocabularySize())));
         }
     }
 
@@ -157,13 +188,18 @@ final class QuickstartCommand implements Callable<Integer> {
         }
         terminal.line("");
         if (outcome.score() != null) {
-            terminal.line(String.format(Locale.ROOT, "validation loss %.3f after %d steps; the curve is in %s",
-                    outcome.score().loss(), outcome.step(), run.resolve("loss.png")));
+            terminal.line(String.format(
+                    Locale.ROOT,
+                    "validation loss %.3f after %d steps; the curve is in %s",
+                    outcome.score().loss(),
+                    outcome.step(),
+                    run.resolve("loss.png")));
         }
         terminal.line("try next:");
         terminal.line("  jacquard generate " + run + " --prompt 'public final class '");
         terminal.line("  jacquard eval " + run + " --data " + data());
         terminal.line("  jacquard resume " + run + " --set training.steps=" + 2 * outcome.step());
-        terminal.line("  jacquard prepare YOUR-TEXT --out data/mine && jacquard train --data data/mine --run runs/mine");
+        terminal.line(
+                "  jacquard prepare YOUR-TEXT --out data/mine && jacquard train --data data/mine --run runs/mine");
     }
 }

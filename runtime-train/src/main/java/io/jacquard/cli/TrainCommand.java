@@ -28,14 +28,18 @@ final class TrainCommand implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Option(names = {"-c", "--config"}, paramLabel = "FILE", description = "YAML file with the configuration.")
+    @Option(
+            names = {"-c", "--config"},
+            paramLabel = "FILE",
+            description = "YAML file with the configuration.")
     private @Nullable Path file;
 
-    @Option(names = "--data", paramLabel = "DIR",
-            description = "Prepared data. Short for --set data.directory=DIR.")
+    @Option(names = "--data", paramLabel = "DIR", description = "Prepared data. Short for --set data.directory=DIR.")
     private @Nullable Path data;
 
-    @Option(names = "--run", paramLabel = "DIR",
+    @Option(
+            names = "--run",
+            paramLabel = "DIR",
             description = "Directory to write the run to. Short for --set run=DIR.")
     private @Nullable Path run;
 

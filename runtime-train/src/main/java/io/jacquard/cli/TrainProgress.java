@@ -28,10 +28,16 @@ final class TrainProgress implements TrainListener {
     public void started(TrainConfig config, long parameters, long trainTokens, long step) {
         steps = config.training().steps();
         minutes = config.training().minutes();
-        terminal.line(String.format(Locale.ROOT, "%s: %,d parameters, %,d tokens to train on, %,d per step, %s%s on %s",
-                config.run(), parameters, trainTokens, config.tokensPerStep(),
+        terminal.line(String.format(
+                Locale.ROOT,
+                "%s: %,d parameters, %,d tokens to train on, %,d per step, %s%s on %s",
+                config.run(),
+                parameters,
+                trainTokens,
+                config.tokensPerStep(),
                 step > 0 ? "from step " + step + " to " + steps : steps + " steps",
-                step >= steps ? " (nothing left to do; more with --set training.steps=N)" : "", config.device()));
+                step >= steps ? " (nothing left to do; more with --set training.steps=N)" : "",
+                config.device()));
     }
 
     @Override
@@ -42,8 +48,14 @@ final class TrainProgress implements TrainListener {
             nextPlain = s.seconds();
         }
         speed = speed == 0 ? s.tokensPerSecond() : 0.9 * speed + 0.1 * s.tokensPerSecond();
-        String line = String.format(Locale.ROOT, "step %d/%d  loss %.3f  %s tokens/s  %s", s.step(), steps, s.loss(),
-                thousands(speed), left(s));
+        String line = String.format(
+                Locale.ROOT,
+                "step %d/%d  loss %.3f  %s tokens/s  %s",
+                s.step(),
+                steps,
+                s.loss(),
+                thousands(speed),
+                left(s));
         if (terminal.isLive()) {
             terminal.status(line);
         } else if (s.seconds() >= nextPlain || s.step() == steps) {
@@ -84,8 +96,13 @@ final class TrainProgress implements TrainListener {
         String bits = Double.isNaN(score.bitsPerByte())
                 ? ""
                 : String.format(Locale.ROOT, ", %.3f bits per byte", score.bitsPerByte());
-        terminal.line(String.format(Locale.ROOT, "step %d  validation loss %.4f (perplexity %.2f%s)", step,
-                score.loss(), score.perplexity(), bits));
+        terminal.line(String.format(
+                Locale.ROOT,
+                "step %d  validation loss %.4f (perplexity %.2f%s)",
+                step,
+                score.loss(),
+                score.perplexity(),
+                bits));
     }
 
     @Override

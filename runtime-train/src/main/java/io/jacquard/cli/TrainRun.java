@@ -20,8 +20,14 @@ final class TrainRun {
         return run(command.getOut(), terminal, new TrainProgress(terminal), config, resume, json);
     }
 
-    static Trainer.Outcome run(PrintWriter out, Terminal terminal, TrainListener listener, TrainConfig config,
-            boolean resume, boolean json) throws Exception {
+    static Trainer.Outcome run(
+            PrintWriter out,
+            Terminal terminal,
+            TrainListener listener,
+            TrainConfig config,
+            boolean resume,
+            boolean json)
+            throws Exception {
         Trainer trainer = new Trainer(config, listener);
         Runnable stop = () -> {
             terminal.line("interrupted: finishing the step and saving");
@@ -34,11 +40,12 @@ final class TrainRun {
         });
     }
 
-    private static void tell(PrintWriter out, Terminal terminal, TrainConfig config, Trainer.Outcome outcome,
-            boolean json) {
+    private static void tell(
+            PrintWriter out, Terminal terminal, TrainConfig config, Trainer.Outcome outcome, boolean json) {
         if (!outcome.complete()) {
-            terminal.line("stopped after step " + outcome.step() + " of " + config.training().steps()
-                    + (outcome.checkpoint() == null ? "" : ", saved") + "; go on with: jacquard resume " + config.run());
+            terminal.line("stopped after step " + outcome.step() + " of "
+                    + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
+                    + "; go on with: jacquard resume " + config.run());
         }
         if (json) {
             Map<String, @Nullable Object> values = new LinkedHashMap<>();
@@ -46,8 +53,12 @@ final class TrainRun {
             values.put("step", outcome.step());
             values.put("complete", outcome.complete());
             values.put("loss", finite(outcome.loss()));
-            values.put("validation_loss", outcome.score() == null ? null : finite(outcome.score().loss()));
-            values.put("checkpoint", outcome.checkpoint() == null ? null : outcome.checkpoint().toString());
+            values.put(
+                    "validation_loss",
+                    outcome.score() == null ? null : finite(outcome.score().loss()));
+            values.put(
+                    "checkpoint",
+                    outcome.checkpoint() == null ? null : outcome.checkpoint().toString());
             out.println(Json.render(values));
         } else if (outcome.checkpoint() != null) {
             out.println(outcome.checkpoint());

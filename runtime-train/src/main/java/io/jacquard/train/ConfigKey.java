@@ -35,7 +35,9 @@ record ConfigKey(String path, RecordComponent component, Key key) {
     }
 
     private static List<ConfigKey> leaves(List<ConfigKey> keys) {
-        return keys.stream().flatMap(k -> k.isGroup() ? leaves(k.members()).stream() : List.of(k).stream()).toList();
+        return keys.stream()
+                .flatMap(k -> k.isGroup() ? leaves(k.members()).stream() : List.of(k).stream())
+                .toList();
     }
 
     boolean isGroup() {
@@ -107,8 +109,10 @@ record ConfigKey(String path, RecordComponent component, Key key) {
     String expectation() {
         Class<?> type = component.getType();
         if (type.isEnum()) {
-            return "one of " + Arrays.stream(type.getEnumConstants()).map(ConfigKey::spelling)
-                    .collect(Collectors.joining(", "));
+            return "one of "
+                    + Arrays.stream(type.getEnumConstants())
+                            .map(ConfigKey::spelling)
+                            .collect(Collectors.joining(", "));
         }
         if (type == boolean.class) {
             return "true or false";

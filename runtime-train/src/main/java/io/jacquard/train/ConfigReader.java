@@ -37,8 +37,10 @@ public final class ConfigReader {
     private final Map<String, Setting> settings = new HashMap<>();
     private final Map<String, ConfigKey> known =
             ConfigKey.all().stream().collect(Collectors.toMap(ConfigKey::path, k -> k));
-    private final List<String> groups =
-            ConfigKey.of(TrainConfig.class, "").stream().filter(ConfigKey::isGroup).map(ConfigKey::path).toList();
+    private final List<String> groups = ConfigKey.of(TrainConfig.class, "").stream()
+            .filter(ConfigKey::isGroup)
+            .map(ConfigKey::path)
+            .toList();
 
     /// Takes the settings of a YAML file.
     public ConfigReader file(Path file) throws IOException {
@@ -56,13 +58,19 @@ public final class ConfigReader {
     public ConfigReader yaml(String name, String text) {
         Node root;
         try {
-            LoadSettings strict = LoadSettings.builder().setLabel(name).setMaxAliasesForCollections(0).build();
+            LoadSettings strict = LoadSettings.builder()
+                    .setLabel(name)
+                    .setMaxAliasesForCollections(0)
+                    .build();
             root = new Compose(strict).composeString(text).orElse(null);
         } catch (MarkedYamlEngineException e) {
             String line = e.getProblemMark().map(m -> ":" + (m.getLine() + 1)).orElse("");
             throw new IllegalArgumentException(name + line + ": not YAML: " + e.getProblem(), e);
         } catch (YamlEngineException e) {
-            throw new IllegalArgumentException(name + ": not YAML: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""), e);
+            throw new IllegalArgumentException(
+                    name + ": not YAML: "
+                            + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
+                    e);
         }
         if (root != null && !(root instanceof ScalarNode s && s.getTag().equals(Tag.NULL))) {
             walk(name, "", root, new HashMap<>());
@@ -91,7 +99,8 @@ public final class ConfigReader {
                 walk(file, key, entry.getValueNode(), seen);
             } else if (!known.containsKey(key)) {
                 throw unknown(at, key);
-            } else if (entry.getValueNode() instanceof ScalarNode value && !value.getTag().equals(Tag.NULL)) {
+            } else if (entry.getValueNode() instanceof ScalarNode value
+                    && !value.getTag().equals(Tag.NULL)) {
                 settings.put(key, new Setting(value.getValue(), place(file, value)));
             } else {
                 throw new IllegalArgumentException(place(file, entry.getValueNode()) + ": " + key + " has no value"
@@ -126,10 +135,15 @@ public final class ConfigReader {
     private IllegalArgumentException unknown(String place, String key) {
         if (groups.contains(key)) {
             return new IllegalArgumentException(place + ": " + key + " is a group of keys, such as "
-                    + known.keySet().stream().filter(k -> k.startsWith(key + ".")).sorted().findFirst().orElse(""));
+                    + known.keySet().stream()
+                            .filter(k -> k.startsWith(key + "."))
+                            .sorted()
+                            .findFirst()
+                            .orElse(""));
         }
         return new IllegalArgumentException(place + ": unknown key '" + key + "'; "
-                + Nearest.hint(key, ConfigKey.all().stream().map(ConfigKey::path).toList()));
+                + Nearest.hint(
+                        key, ConfigKey.all().stream().map(ConfigKey::path).toList()));
     }
 
     /// The configuration of what was taken, defaults elsewhere.
@@ -143,16 +157,18 @@ public final class ConfigReader {
         Object[] values = new Object[keys.size()];
         for (int i = 0; i < values.length; i++) {
             ConfigKey k = keys.get(i);
-            values[i] = k.isGroup()
-                    ? build(k.component().getType().asSubclass(Record.class), k.members())
-                    : value(k);
+            values[i] = k.isGroup() ? build(k.component().getType().asSubclass(Record.class), k.members()) : value(k);
         }
         try {
-            Class<?>[] types =
-                    Arrays.stream(type.getRecordComponents()).map(RecordComponent::getType).toArray(Class<?>[]::new);
+            Class<?>[] types = Arrays.stream(type.getRecordComponents())
+                    .map(RecordComponent::getType)
+                    .toArray(Class<?>[]::new);
             Constructor<? extends Record> constructor = type.getDeclaredConstructor(types);
             return constructor.newInstance(values);
-        } catch (NoSuchMethodException | InstantiationException | IllegalAccessException | InvocationTargetException e) {
+        } catch (NoSuchMethodException
+                | InstantiationException
+                | IllegalAccessException
+                | InvocationTargetException e) {
             throw new IllegalStateException("configuration record " + type + " cannot be made", e);
         }
     }
@@ -162,35 +178,50 @@ public final class ConfigReader {
         try {
             return key.parse(s.text);
         } catch (ConfigKey.Unexpected e) {
-            throw new IllegalArgumentException(s.place + ": " + key.path() + " is '" + s.text + "'; expected "
-                    + e.getMessage(), e);
+            throw new IllegalArgumentException(
+                    s.place + ": " + key.path() + " is '" + s.text + "'; expected " + e.getMessage(), e);
         }
     }
 
     private void check(TrainConfig c) {
         TrainConfig.Model m = c.model();
         require(m.width() % m.heads() == 0, "model.width", m.width(), "a multiple of model.heads (" + m.heads() + ")");
-        require(m.heads() % m.effectiveKvHeads() == 0, "model.kvHeads", m.kvHeads(),
+        require(
+                m.heads() % m.effectiveKvHeads() == 0,
+                "model.kvHeads",
+                m.kvHeads(),
                 "a divisor of model.heads (" + m.heads() + ")");
         boolean llama = m.type() == TrainConfig.ModelType.LLAMA;
-        require(llama || m.effectiveKvHeads() == m.heads(), "model.kvHeads", m.kvHeads(),
+        require(
+                llama || m.effectiveKvHeads() == m.heads(),
+                "model.kvHeads",
+                m.kvHeads(),
                 "0 for model.type gpt2, which has one key/value head per head");
-        require(!llama || (m.width() / m.heads()) % 2 == 0, "model.width", m.width(),
+        require(
+                !llama || (m.width() / m.heads()) % 2 == 0,
+                "model.width",
+                m.width(),
                 "an even width per head: llama rotates pairs (model.heads is " + m.heads() + ")");
         require(llama || m.tied(), "model.tied", m.tied(), "true for model.type gpt2");
         require(!llama || m.dropout() == 0, "model.dropout", m.dropout(), "0 for model.type llama");
-        require(c.optimizer().warmup() <= c.training().steps(), "optimizer.warmup", c.optimizer().warmup(),
+        require(
+                c.optimizer().warmup() <= c.training().steps(),
+                "optimizer.warmup",
+                c.optimizer().warmup(),
                 "at most training.steps (" + c.training().steps() + ")");
-        require(c.optimizer().decay() <= c.training().steps() - c.optimizer().warmup(), "optimizer.decay",
-                c.optimizer().decay(), "at most training.steps - optimizer.warmup ("
+        require(
+                c.optimizer().decay() <= c.training().steps() - c.optimizer().warmup(),
+                "optimizer.decay",
+                c.optimizer().decay(),
+                "at most training.steps - optimizer.warmup ("
                         + (c.training().steps() - c.optimizer().warmup()) + ")");
     }
 
     private void require(boolean holds, String key, Object value, String expectation) {
         if (!holds) {
             Setting s = settings.get(key);
-            throw new IllegalArgumentException((s == null ? "default" : s.place) + ": " + key + " is '" + value
-                    + "'; expected " + expectation);
+            throw new IllegalArgumentException(
+                    (s == null ? "default" : s.place) + ": " + key + " is '" + value + "'; expected " + expectation);
         }
     }
 

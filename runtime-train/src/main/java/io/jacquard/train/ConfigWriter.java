@@ -25,24 +25,32 @@ public final class ConfigWriter {
     }
 
     private static void line(StringBuilder out, String indent, ConfigKey key, Map<String, Object> values) {
-        out.append(indent).append(key.name()).append(": ")
-                .append(scalar(Objects.requireNonNull(values.get(key.path())))).append('\n');
+        out.append(indent)
+                .append(key.name())
+                .append(": ")
+                .append(scalar(Objects.requireNonNull(values.get(key.path()))))
+                .append('\n');
     }
 
     private static String scalar(Object value) {
         String text = ConfigKey.spelling(value);
-        return value instanceof Number || value instanceof Boolean || text.matches("[A-Za-z][\\w./-]*")
-                && !text.matches("(?i)true|false|null|yes|no|on|off") ? text : quoted(text);
+        return value instanceof Number
+                        || value instanceof Boolean
+                        || text.matches("[A-Za-z][\\w./-]*") && !text.matches("(?i)true|false|null|yes|no|on|off")
+                ? text
+                : quoted(text);
     }
 
     private static String quoted(String text) {
-        return text.codePoints().mapToObj(c -> switch (c) {
-            case '"' -> "\\\"";
-            case '\\' -> "\\\\";
-            case '\n' -> "\\n";
-            case '\t' -> "\\t";
-            default -> Character.isISOControl(c) || c >= 0x7f ? escaped(c) : Character.toString(c);
-        }).collect(Collectors.joining("", "\"", "\""));
+        return text.codePoints()
+                .mapToObj(c -> switch (c) {
+                    case '"' -> "\\\"";
+                    case '\\' -> "\\\\";
+                    case '\n' -> "\\n";
+                    case '\t' -> "\\t";
+                    default -> Character.isISOControl(c) || c >= 0x7f ? escaped(c) : Character.toString(c);
+                })
+                .collect(Collectors.joining("", "\"", "\""));
     }
 
     private static String escaped(int codePoint) {
@@ -64,7 +72,11 @@ public final class ConfigWriter {
         out.append("| key | expected | default | meaning |\n| --- | --- | --- | --- |\n");
         top.stream().filter(k -> !k.isGroup()).forEach(k -> row(out, k));
         for (ConfigKey group : top.stream().filter(ConfigKey::isGroup).toList()) {
-            out.append("\n## ").append(group.name()).append("\n\n").append(group.key().means()).append(".\n\n")
+            out.append("\n## ")
+                    .append(group.name())
+                    .append("\n\n")
+                    .append(group.key().means())
+                    .append(".\n\n")
                     .append("| key | expected | default | meaning |\n| --- | --- | --- | --- |\n");
             group.members().forEach(k -> row(out, k));
         }
@@ -73,8 +85,14 @@ public final class ConfigWriter {
 
     private static void row(StringBuilder out, ConfigKey k) {
         String value = k.key().value();
-        out.append("| `").append(k.path()).append("` | ").append(k.expectation()).append(" | ")
-                .append(value.isEmpty() ? "empty" : "`" + value + "`").append(" | ").append(k.key().means())
+        out.append("| `")
+                .append(k.path())
+                .append("` | ")
+                .append(k.expectation())
+                .append(" | ")
+                .append(value.isEmpty() ? "empty" : "`" + value + "`")
+                .append(" | ")
+                .append(k.key().means())
                 .append(" |\n");
     }
 }

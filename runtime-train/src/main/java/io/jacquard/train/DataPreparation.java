@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A second run with the same settings finds what is there and goes on where the first was cut off.
 public final class DataPreparation {
-    /// How much of the text a tokenizer learns from, in characters: more changes the merges little and costs memory.
+    /// How much of the text a tokenizer learns from, in characters: more changes the merges little and costs
+    /// memory.
     private static final long TOKENIZER_CHARS = 64L << 20;
 
     private static final String FILE = "tokenizer.json";
@@ -29,8 +30,16 @@ public final class DataPreparation {
     ///
     /// @param tokenizer a `tokenizer.json` to use, or null to make one
     /// @param vocabulary tokens to learn; 0 for one token per byte
-    public record Request(List<Path> sources, Path out, Corpus.Options options, @Nullable Path tokenizer,
-            int vocabulary, double validationFraction, long shardTokens, boolean overwrite, int threads) {}
+    public record Request(
+            List<Path> sources,
+            Path out,
+            Corpus.Options options,
+            @Nullable Path tokenizer,
+            int vocabulary,
+            double validationFraction,
+            long shardTokens,
+            boolean overwrite,
+            int threads) {}
 
     private DataPreparation() {}
 
@@ -41,12 +50,25 @@ public final class DataPreparation {
         Files.createDirectories(request.out);
         Tokenizer tokenizer = tokenizer(request, doing);
         Path file = request.out.resolve(FILE);
-        int end = tokenizer.endOfText().orElseThrow(() -> new IllegalArgumentException(file + ": the tokenizer has no"
-                + " end-of-text token, which stands between documents; add <|endoftext|> as a special token"));
-        Prepare.Settings settings = new Prepare.Settings(request.sources, request.out, request.options,
-                Prepare.Division.AUTO, request.validationFraction, request.shardTokens, hash(file),
-                tokenizer.vocabularySize(), end);
-        return Prepare.run(settings, tokenizer::encodeOrdinary, request.threads, request.overwrite,
+        int end = tokenizer
+                .endOfText()
+                .orElseThrow(() -> new IllegalArgumentException(file + ": the tokenizer has no"
+                        + " end-of-text token, which stands between documents; add <|endoftext|> as a special token"));
+        Prepare.Settings settings = new Prepare.Settings(
+                request.sources,
+                request.out,
+                request.options,
+                Prepare.Division.AUTO,
+                request.validationFraction,
+                request.shardTokens,
+                hash(file),
+                tokenizer.vocabularySize(),
+                end);
+        return Prepare.run(
+                settings,
+                tokenizer::encodeOrdinary,
+                request.threads,
+                request.overwrite,
                 (done, total, _) -> doing.update("encoding", total == 0 ? 1 : (double) done / total));
     }
 
@@ -68,7 +90,9 @@ public final class DataPreparation {
         } else if (request.vocabulary == 0) {
             made = new ByteTokenizer();
         } else {
-            made = BpeTrainer.ofVocabularySize(request.vocabulary).onProgress(describe(doing)).train(texts(request));
+            made = BpeTrainer.ofVocabularySize(request.vocabulary)
+                    .onProgress(describe(doing))
+                    .train(texts(request));
         }
         made.save(file);
         return made;
@@ -92,7 +116,8 @@ public final class DataPreparation {
     }
 
     private static Consumer<BpeTrainer.Progress> describe(Progress doing) {
-        return p -> doing.update(p.doing().equals("merging") ? "learning tokens" : "counting words",
+        return p -> doing.update(
+                p.doing().equals("merging") ? "learning tokens" : "counting words",
                 p.total() <= 0 ? -1 : (double) p.done() / p.total());
     }
 

@@ -44,8 +44,8 @@ public final class Evaluator {
         }
     }
 
-    /// Scores `sequences` sequences, or all if there are fewer: the first of a fixed shuffle of `data`, which makes a
-    /// small number of them a fair sample.
+    /// Scores `sequences` sequences, or all if there are fewer: the first of a fixed shuffle of `data`, which makes
+    /// a small number of them a fair sample.
     public Score score(Batches data, long sequences) {
         long count = Math.min(sequences, data.windows());
         double[] total = new double[1];
@@ -81,7 +81,8 @@ public final class Evaluator {
     private float[] losses(int[] tokens, int[] labels, int rows, int context) {
         try (var _ = Scope.openWithoutGrad("evaluation")) {
             Shape shape = Shape.of(rows, context);
-            return decoder.tokenLosses(Tensor.of(shape, tokens), Tensor.of(shape, labels), Pass.EVALUATION).toFloats();
+            return decoder.tokenLosses(Tensor.of(shape, tokens), Tensor.of(shape, labels), Pass.EVALUATION)
+                    .toFloats();
         }
     }
 
@@ -98,6 +99,9 @@ public final class Evaluator {
             }
         }
         double total = (double) n * data.context();
-        return Arrays.stream(counts).filter(c -> c > 0).mapToDouble(c -> -c / total * Math.log(c / total)).sum();
+        return Arrays.stream(counts)
+                .filter(c -> c > 0)
+                .mapToDouble(c -> -c / total * Math.log(c / total))
+                .sum();
     }
 }

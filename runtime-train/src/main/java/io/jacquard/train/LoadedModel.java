@@ -28,8 +28,8 @@ public final class LoadedModel implements AutoCloseable {
         this.tokenizer = tokenizer;
     }
 
-    /// The directory of the model that `path` means: itself if it holds one, or the newest undamaged checkpoint if it is
-    /// the directory of a run.
+    /// The directory of the model that `path` means: itself if it holds one, or the newest undamaged checkpoint if
+    /// it is the directory of a run.
     ///
     /// @throws IllegalArgumentException if it is neither
     public static Path find(Path path, Consumer<String> report) throws IOException {
@@ -38,11 +38,13 @@ public final class LoadedModel implements AutoCloseable {
         }
         Path checkpoints = RunDirectory.checkpoints(path);
         if (Files.isDirectory(checkpoints)) {
-            return CheckpointDirectory.open(checkpoints).newestVerified(report).orElseThrow(
-                    () -> new IllegalArgumentException("run " + path + " has no undamaged checkpoint yet"));
+            return CheckpointDirectory.open(checkpoints)
+                    .newestVerified(report)
+                    .orElseThrow(
+                            () -> new IllegalArgumentException("run " + path + " has no undamaged checkpoint yet"));
         }
-        throw new IllegalArgumentException(path + " holds neither a model (" + DecoderFiles.CONFIG
-                + ") nor a run (checkpoints/)");
+        throw new IllegalArgumentException(
+                path + " holds neither a model (" + DecoderFiles.CONFIG + ") nor a run (checkpoints/)");
     }
 
     /// Loads a model directory in Hugging Face's layout, or the newest checkpoint of a run.
@@ -55,8 +57,8 @@ public final class LoadedModel implements AutoCloseable {
         Tokenizer tokenizer = Tokenizer.read(file);
         Session session = Session.open(device);
         try {
-            return new LoadedModel(directory, session, DecoderFiles.load(directory, new Weights(), dtype, dtype),
-                    tokenizer);
+            return new LoadedModel(
+                    directory, session, DecoderFiles.load(directory, new Weights(), dtype, dtype), tokenizer);
         } catch (IOException | RuntimeException | Error e) {
             session.close();
             throw e;

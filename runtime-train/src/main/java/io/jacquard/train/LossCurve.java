@@ -57,8 +57,10 @@ final class LossCurve {
         AtomicFiles.writeText(metrics.resolveSibling("loss.svg"), LossSvg.render(series, WIDTH, HEIGHT));
         try {
             byte[] png = png(series);
-            AtomicFiles.write(metrics.resolveSibling("loss.png"),
-                    out -> AtomicFiles.writeFully(out, ByteBuffer.wrap(png)), _ -> {});
+            AtomicFiles.write(
+                    metrics.resolveSibling("loss.png"),
+                    out -> AtomicFiles.writeFully(out, ByteBuffer.wrap(png)),
+                    _ -> {});
         } catch (LinkageError | RuntimeException e) {
             // AWT cannot draw text without freetype and one font: no reason to end a run.
             listener.noted("loss.png is not drawn: " + e + "; install fontconfig and a font, or see loss.svg");
@@ -82,8 +84,13 @@ final class LossCurve {
     }
 
     private static byte[] png(List<Series> series) throws IOException {
-        XYChart chart = new XYChartBuilder().width(WIDTH).height(HEIGHT).title("Loss").xAxisTitle("step")
-                .yAxisTitle("nats per token").build();
+        XYChart chart = new XYChartBuilder()
+                .width(WIDTH)
+                .height(HEIGHT)
+                .title("Loss")
+                .xAxisTitle("step")
+                .yAxisTitle("nats per token")
+                .build();
         chart.getStyler().setLegendPosition(Styler.LegendPosition.InsideNE);
         for (Series s : series) {
             if (!s.steps.isEmpty()) {

@@ -3,8 +3,8 @@ package io.jacquard.train;
 import java.util.List;
 import java.util.Locale;
 
-/// The loss curve as SVG, written by hand: it needs neither AWT nor a font on this machine, and XChart's way to SVG goes
-/// through a library under the LGPL.
+/// The loss curve as SVG, written by hand: it needs neither AWT nor a font on this machine, and XChart's way to SVG
+/// goes through a library under the LGPL.
 final class LossSvg {
     private static final int LEFT = 60;
     private static final int RIGHT = 20;
@@ -23,9 +23,23 @@ final class LossSvg {
     private LossSvg(List<LossCurve.Series> series, int width, int height) {
         this.width = width;
         this.height = height;
-        lastStep = Math.max(1, series.stream().flatMap(s -> s.steps().stream()).mapToDouble(d -> d).max().orElse(1));
-        double low = series.stream().flatMap(s -> s.losses().stream()).mapToDouble(d -> d).min().orElse(0);
-        double high = series.stream().flatMap(s -> s.losses().stream()).mapToDouble(d -> d).max().orElse(1);
+        lastStep = Math.max(
+                1,
+                series.stream()
+                        .flatMap(s -> s.steps().stream())
+                        .mapToDouble(d -> d)
+                        .max()
+                        .orElse(1));
+        double low = series.stream()
+                .flatMap(s -> s.losses().stream())
+                .mapToDouble(d -> d)
+                .min()
+                .orElse(0);
+        double high = series.stream()
+                .flatMap(s -> s.losses().stream())
+                .mapToDouble(d -> d)
+                .max()
+                .orElse(1);
         least = low;
         most = high > low ? high : low + 1;
     }
@@ -48,14 +62,28 @@ final class LossSvg {
         for (int i = 0; i <= TICKS; i++) {
             double loss = least + (most - least) * i / TICKS;
             double step = lastStep * i / TICKS;
-            out.append(String.format(Locale.ROOT, """
+            out.append(String.format(
+                    Locale.ROOT,
+                    """
                     <path d="M%d %.1fH%d" stroke="#dddddd"/>
                     <text x="%d" y="%.1f" text-anchor="end">%.2f</text>
                     <text x="%.1f" y="%d" text-anchor="middle">%.0f</text>
-                    """, LEFT, y(loss), width - RIGHT, LEFT - 8, y(loss) + 4, loss, x(step), height - BOTTOM + 20, step));
+                    """,
+                    LEFT,
+                    y(loss),
+                    width - RIGHT,
+                    LEFT - 8,
+                    y(loss) + 4,
+                    loss,
+                    x(step),
+                    height - BOTTOM + 20,
+                    step));
         }
-        out.append(String.format(Locale.ROOT, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step</text>%n",
-                (LEFT + width - RIGHT) / 2, height - 10));
+        out.append(String.format(
+                Locale.ROOT,
+                "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step</text>%n",
+                (LEFT + width - RIGHT) / 2,
+                height - 10));
         out.append(String.format(Locale.ROOT, "<text x=\"%d\" y=\"18\">nats per token</text>%n", LEFT));
     }
 
@@ -65,10 +93,16 @@ final class LossSvg {
         }
         out.append("<polyline fill=\"none\" stroke=\"").append(color).append("\" stroke-width=\"1.5\" points=\"");
         for (int i = 0; i < s.steps().size(); i++) {
-            out.append(String.format(Locale.ROOT, "%.1f,%.1f ", x(s.steps().get(i)), y(s.losses().get(i))));
+            out.append(String.format(
+                    Locale.ROOT, "%.1f,%.1f ", x(s.steps().get(i)), y(s.losses().get(i))));
         }
-        out.append(String.format(Locale.ROOT, "\"/>%n<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"%s\">%s</text>%n",
-                width - RIGHT - 10, TOP + 20 + 18 * index, color, s.name()));
+        out.append(String.format(
+                Locale.ROOT,
+                "\"/>%n<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"%s\">%s</text>%n",
+                width - RIGHT - 10,
+                TOP + 20 + 18 * index,
+                color,
+                s.name()));
     }
 
     private double x(double step) {

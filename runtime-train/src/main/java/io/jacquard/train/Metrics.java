@@ -25,8 +25,15 @@ public final class Metrics implements AutoCloseable {
     /// @param tokens read by the run so far
     /// @param seconds that the run has taken so far, its validations included, the time between stop and resume not
     /// @param finite false if the step was not applied because its loss or gradient was not finite
-    public record Step(long step, float loss, float learningRate, float gradientNorm, long tokens,
-            double tokensPerSecond, double seconds, boolean finite) {}
+    public record Step(
+            long step,
+            float loss,
+            float learningRate,
+            float gradientNorm,
+            long tokens,
+            double tokensPerSecond,
+            double seconds,
+            boolean finite) {}
 
     private final FileChannel out;
 

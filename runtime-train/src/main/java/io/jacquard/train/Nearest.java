@@ -9,7 +9,8 @@ final class Nearest {
 
     /// "did you mean 'x'?" with the known name of the least edit distance.
     static String hint(String name, Collection<String> known) {
-        String nearest = known.stream().min(Comparator.comparingInt(k -> score(name, k))).orElseThrow();
+        String nearest =
+                known.stream().min(Comparator.comparingInt(k -> score(name, k))).orElseThrow();
         return "did you mean '" + nearest + "'?";
     }
 

@@ -13,8 +13,8 @@ final class Optimizers {
 
     static Optimizer optimizer(TrainConfig.Optimizer c, Weights weights) {
         return switch (c.type()) {
-            case ADAMW -> new AdamW(weights,
-                    new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()));
+            case ADAMW ->
+                new AdamW(weights, new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()));
             case SGD -> new Sgd(weights, c.beta1(), c.weightDecay(), c.clip());
         };
     }
@@ -28,8 +28,8 @@ final class Optimizers {
             case CONSTANT -> Schedule.warmupStableDecay(peak, c.warmup(), steps, 1, peak);
             case WSD -> {
                 long decay = c.decay() == 0 ? Math.max(1, steps / 5) : c.decay();
-                yield Schedule.warmupStableDecay(peak, c.warmup(), steps,
-                        Math.max(1, Math.min(decay, steps - c.warmup())), floor);
+                yield Schedule.warmupStableDecay(
+                        peak, c.warmup(), steps, Math.max(1, Math.min(decay, steps - c.warmup())), floor);
             }
         };
     }

@@ -17,8 +17,8 @@ public final class QuickstartText {
 
     private QuickstartText() {}
 
-    /// The sources of this JDK's `java.*` packages below `directory`, unpacked there once, or the project's own sources
-    /// if the JDK comes without.
+    /// The sources of this JDK's `java.*` packages below `directory`, unpacked there once, or the project's own
+    /// sources if the JDK comes without.
     ///
     /// @throws IllegalArgumentException if there are neither
     public static Path find(Path directory) throws IOException {
@@ -31,8 +31,9 @@ public final class QuickstartText {
         if (Files.isDirectory(own)) {
             return own;
         }
-        throw new IllegalArgumentException("quickstart: this JDK has no lib/src.zip, and the project's sources are not at "
-                + own + "; name a file or a folder with --text");
+        throw new IllegalArgumentException(
+                "quickstart: this JDK has no lib/src.zip, and the project's sources are not at " + own
+                        + "; name a file or a folder with --text");
     }
 
     private static void unpack(Path archive, Path directory) throws IOException {
@@ -44,7 +45,9 @@ public final class QuickstartText {
         try (ZipFile zip = new ZipFile(archive.toFile())) {
             long left = MAX_BYTES;
             for (ZipEntry entry : entries(zip)) {
-                Path target = directory.resolve(entry.getName().substring(PREFIX.length())).normalize();
+                Path target = directory
+                        .resolve(entry.getName().substring(PREFIX.length()))
+                        .normalize();
                 if (entry.getSize() <= left && target.startsWith(directory.normalize())) {
                     left -= entry.getSize();
                     Files.createDirectories(target.getParent());
@@ -62,7 +65,8 @@ public final class QuickstartText {
             // Half of the files of every package, rather than all files of the first packages.
             return all.filter(e -> e.getName().startsWith(PREFIX) && e.getName().endsWith(".java"))
                     .filter(e -> e.getName().hashCode() % 2 == 0)
-                    .sorted(Comparator.comparing(ZipEntry::getName)).toList();
+                    .sorted(Comparator.comparing(ZipEntry::getName))
+                    .toList();
         }
     }
 }

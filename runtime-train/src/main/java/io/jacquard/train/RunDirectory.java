@@ -23,8 +23,8 @@ final class RunDirectory implements AutoCloseable {
 
     static RunDirectory open(Path path) throws IOException {
         Files.createDirectories(path);
-        FileChannel file = FileChannel.open(path.resolve("run.lock"), StandardOpenOption.CREATE,
-                StandardOpenOption.WRITE);
+        FileChannel file =
+                FileChannel.open(path.resolve("run.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         FileLock lock;
         try {
             lock = file.tryLock();

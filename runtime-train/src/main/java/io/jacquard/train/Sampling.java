@@ -20,7 +20,8 @@ public record Sampling(float temperature, int topK, float topP) {
 
     /// The chosen index. Ties go to the lower index.
     int choose(float[] logits, RandomGenerator random) {
-        Integer[] order = IntStream.range(0, logits.length).boxed()
+        Integer[] order = IntStream.range(0, logits.length)
+                .boxed()
                 .sorted(Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparing(i -> i))
                 .toArray(Integer[]::new);
         if (temperature == 0 || topK == 1) {

@@ -27,8 +27,8 @@ final class SavedState {
     private static final String STATE = "state.json";
     private static final int FORMAT = 1;
 
-    /// Where the run is. The rest of its state is weights and optimizer: batches and random numbers are functions of
-    /// seed and step.
+    /// Where the run is. The rest of its state is weights and optimizer: batches and random numbers are functions
+    /// of seed and step.
     ///
     /// @param plan what the batches are a function of, beside the step; a run resumes with the same one only
     record Position(long step, long tokens, double seconds, Map<String, Object> plan) {}
@@ -48,7 +48,9 @@ final class SavedState {
         this.data = data;
         context = decoder.config().context();
         model = DecoderFiles.snapshot(decoder, data.tokenizer().endOfText().orElse(-1), arena);
-        this.optimizer = optimizer.state().entrySet().stream().map(e -> copy(e.getKey(), e.getValue())).toList();
+        this.optimizer = optimizer.state().entrySet().stream()
+                .map(e -> copy(e.getKey(), e.getValue()))
+                .toList();
     }
 
     /// Copies everything to host memory; [#write] frees it.
@@ -95,7 +97,9 @@ final class SavedState {
         Map<String, Object> config = new LinkedHashMap<>();
         config.put("tokenizer_class", "PreTrainedTokenizerFast");
         config.put("model_max_length", (long) context);
-        data.tokenizer().endOfText().ifPresent(id -> config.put("eos_token", data.tokenizer().decode(id)));
+        data.tokenizer()
+                .endOfText()
+                .ifPresent(id -> config.put("eos_token", data.tokenizer().decode(id)));
         return config;
     }
 
@@ -112,17 +116,19 @@ final class SavedState {
         for (Map.Entry<String, Object> e : plan.entrySet()) {
             Object before = saved.plan.get(e.getKey());
             if (!e.getValue().equals(before)) {
-                throw new IllegalArgumentException("resume: " + e.getKey() + " is " + e.getValue() + ", but " + directory
-                        + " was made with " + before + "; it cannot change within a run");
+                throw new IllegalArgumentException("resume: " + e.getKey() + " is " + e.getValue() + ", but "
+                        + directory + " was made with " + before + "; it cannot change within a run");
             }
         }
         DecoderFiles.loadInto(directory, decoder);
         try (Safetensors file = Safetensors.open(directory.resolve(OPTIMIZER))) {
             Map<String, Tensor> state = optimizer.state();
-            var names = new TreeSet<>(file.tensors().stream().map(SafetensorsEntry::name).toList());
+            var names = new TreeSet<>(
+                    file.tensors().stream().map(SafetensorsEntry::name).toList());
             if (!names.equals(new TreeSet<>(state.keySet()))) {
-                throw new IllegalArgumentException(file.file() + ": holds " + names + ", the optimizer needs "
-                        + new TreeSet<>(state.keySet()) + "; optimizer.type and training.dtype cannot change within a run");
+                throw new IllegalArgumentException(
+                        file.file() + ": holds " + names + ", the optimizer needs " + new TreeSet<>(state.keySet())
+                                + "; optimizer.type and training.dtype cannot change within a run");
             }
             state.forEach((name, tensor) -> load(file, name, tensor));
         }
@@ -131,9 +137,12 @@ final class SavedState {
 
     private static void load(Safetensors file, String name, Tensor tensor) {
         SafetensorsEntry entry = file.find(name);
-        if (entry == null || entry.type() != DecoderFiles.type(tensor.dtype()) || !entry.shape().equals(shape(tensor))) {
+        if (entry == null
+                || entry.type() != DecoderFiles.type(tensor.dtype())
+                || !entry.shape().equals(shape(tensor))) {
             throw new IllegalArgumentException(file.file() + ": '" + name + "' is "
-                    + (entry == null ? "absent" : entry.type() + " " + entry.shape()) + ", the optimizer's is " + tensor);
+                    + (entry == null ? "absent" : entry.type() + " " + entry.shape()) + ", the optimizer's is "
+                    + tensor);
         }
         tensor.copyFrom(file.data(name));
     }
@@ -144,8 +153,10 @@ final class SavedState {
         if (!(state.get("format") instanceof Long format && format == FORMAT)) {
             throw new IllegalArgumentException(file + ": format is " + state.get("format") + "; expected " + FORMAT);
         }
-        if (state.get("step") instanceof Long step && state.get("tokens") instanceof Long tokens
-                && state.get("seconds") instanceof Number seconds && state.get("plan") instanceof Map<?, ?> plan) {
+        if (state.get("step") instanceof Long step
+                && state.get("tokens") instanceof Long tokens
+                && state.get("seconds") instanceof Number seconds
+                && state.get("plan") instanceof Map<?, ?> plan) {
             Map<String, Object> known = new LinkedHashMap<>();
             plan.forEach((k, v) -> known.put(String.valueOf(k), v == null ? "nothing" : v));
             return new Position(step, tokens, seconds.doubleValue(), known);

@@ -47,19 +47,32 @@ final class TrainLoop implements AutoCloseable {
         this.listener = listener;
         Weights weights = new Weights();
         decoder = Decoder.of(shape(), weights);
-        weights.allocate(config.training().dtype().dtype(), config.training().gradientDtype().dtype(),
+        weights.allocate(
+                config.training().dtype().dtype(),
+                config.training().gradientDtype().dtype(),
                 config.training().seed());
         optimizer = Optimizers.optimizer(config.optimizer(), weights);
         schedule = Optimizers.schedule(config.optimizer(), config.training().steps());
         step = new TrainStep(decoder, optimizer, data.train(), config);
-        saver = new CheckpointSaver(directory.checkpoints(), config.checkpoints().keep(), 0);
+        saver = new CheckpointSaver(
+                directory.checkpoints(), config.checkpoints().keep(), 0);
     }
 
     private DecoderConfig shape() {
         TrainConfig.Model m = config.model();
-        return new DecoderConfig(ConfigKey.spelling(m.type()), data.tokenizer().vocabularySize(), m.context(),
-                m.layers(), m.heads(), m.effectiveKvHeads(), m.width(), m.effectiveHidden(), 1e-5f, 10000f,
-                m.dropout(), m.tied());
+        return new DecoderConfig(
+                ConfigKey.spelling(m.type()),
+                data.tokenizer().vocabularySize(),
+                m.context(),
+                m.layers(),
+                m.heads(),
+                m.effectiveKvHeads(),
+                m.width(),
+                m.effectiveHidden(),
+                1e-5f,
+                10000f,
+                m.dropout(),
+                m.tied());
     }
 
     /// Goes on from a checkpoint.
@@ -76,7 +89,9 @@ final class TrainLoop implements AutoCloseable {
         Map<String, Object> plan = new TreeMap<>();
         plan.put("training.seed", config.training().seed());
         plan.put("model.context", (long) config.model().context());
-        plan.put("sequences per step", (long) config.training().microBatch() * config.training().accumulation());
+        plan.put(
+                "sequences per step",
+                (long) config.training().microBatch() * config.training().accumulation());
         plan.put("tokens of the training data", data.train().tokens());
         return plan;
     }
@@ -99,7 +114,11 @@ final class TrainLoop implements AutoCloseable {
             }
             finish(metrics, interrupted);
         }
-        return new Trainer.Outcome(done, done >= steps || timeIsUp() && !interrupted, loss, score,
+        return new Trainer.Outcome(
+                done,
+                done >= steps || timeIsUp() && !interrupted,
+                loss,
+                score,
                 saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved));
     }
 
@@ -124,8 +143,8 @@ final class TrainLoop implements AutoCloseable {
         tokens += config.tokensPerStep();
         loss = r.loss();
         double took = (System.nanoTime() - start) / 1e9;
-        Metrics.Step line = new Metrics.Step(done, r.loss(), rate, r.gradientNorm(), tokens,
-                config.tokensPerStep() / took, seconds(), r.finite());
+        Metrics.Step line = new Metrics.Step(
+                done, r.loss(), rate, r.gradientNorm(), tokens, config.tokensPerStep() / took, seconds(), r.finite());
         metrics.step(line);
         listener.stepped(line);
         if (r.finite()) {
@@ -181,7 +200,8 @@ final class TrainLoop implements AutoCloseable {
         TrainConfig.Samples s = config.samples();
         StringBuilder text = new StringBuilder(s.prompt());
         new Generator(decoder, data.tokenizer())
-                .generate(s.prompt(), s.tokens(), new Sampling(s.temperature(), s.topK(), 1f), SAMPLE_SEED, text::append);
+                .generate(
+                        s.prompt(), s.tokens(), new Sampling(s.temperature(), s.topK(), 1f), SAMPLE_SEED, text::append);
         metrics.sample(done, text.toString());
         listener.sampled(done, text.toString());
     }
@@ -196,8 +216,8 @@ final class TrainLoop implements AutoCloseable {
             return;
         }
         metrics.sync();
-        SavedState state = SavedState.of(
-                new SavedState.Position(done, tokens, seconds(), plan()), decoder, optimizer, data);
+        SavedState state =
+                SavedState.of(new SavedState.Position(done, tokens, seconds(), plan()), decoder, optimizer, data);
         try {
             saver.save(done, state::write);
         } catch (IOException | RuntimeException e) {

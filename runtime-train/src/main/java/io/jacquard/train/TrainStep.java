@@ -135,7 +135,7 @@ final class TrainStep implements AutoCloseable {
         }
         Session session = Session.current();
         // Holes make the extent larger than the peak; recording costs no device time, so try again with twice as much.
-        for (long bytes = session.peakBytes();; bytes *= 2) {
+        for (long bytes = session.peakBytes(); ; bytes *= 2) {
             Scope s = Scope.openArena("recorded step", bytes);
             try {
                 graph = session.capture(this::work);

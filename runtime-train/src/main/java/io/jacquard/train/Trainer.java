@@ -26,7 +26,12 @@ public final class Trainer {
     /// @param loss of the last step
     /// @param score of the last validation, if any
     /// @param checkpoint the newest saved state
-    public record Outcome(long step, boolean complete, float loss, @Nullable Score score, @Nullable Path checkpoint) {}
+    public record Outcome(
+            long step,
+            boolean complete,
+            float loss,
+            @Nullable Score score,
+            @Nullable Path checkpoint) {}
 
     public Trainer(TrainConfig config, TrainListener listener) {
         this.config = config;
@@ -55,7 +60,8 @@ public final class Trainer {
         }
     }
 
-    /// Continues from the newest saved state that is complete and undamaged, or from the beginning if there is none.
+    /// Continues from the newest saved state that is complete and undamaged, or from the beginning if there is
+    /// none.
     public Outcome resume() throws IOException {
         try (RunDirectory directory = RunDirectory.open(config.run())) {
             Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
@@ -78,7 +84,8 @@ public final class Trainer {
     /// True if `run` holds a saved state, damaged or not.
     public static boolean hasState(Path run) throws IOException {
         Path checkpoints = RunDirectory.checkpoints(run);
-        return Files.isDirectory(checkpoints) && !CheckpointDirectory.open(checkpoints).list().isEmpty();
+        return Files.isDirectory(checkpoints)
+                && !CheckpointDirectory.open(checkpoints).list().isEmpty();
     }
 
     private Outcome train(RunDirectory directory, @Nullable Path checkpoint) throws IOException {

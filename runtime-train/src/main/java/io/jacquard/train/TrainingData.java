@@ -23,8 +23,8 @@ public record TrainingData(Batches train, @Nullable Batches validation, Tokenize
                 ? directory.resolve("tokenizer.json")
                 : Path.of(config.data().tokenizer());
         if (!Files.isRegularFile(file)) {
-            throw new IllegalArgumentException("data: there is no " + file + "; make one with: jacquard prepare TEXT"
-                    + " --out " + directory);
+            throw new IllegalArgumentException(
+                    "data: there is no " + file + "; make one with: jacquard prepare TEXT" + " --out " + directory);
         }
         Tokenizer tokenizer = Tokenizer.read(file);
         int vocabulary = tokenizer.vocabularySize();
@@ -34,10 +34,11 @@ public record TrainingData(Batches train, @Nullable Batches validation, Tokenize
             throw new IllegalArgumentException("data: " + directory + " has no train*.bin; make it with: jacquard"
                     + " prepare TEXT --out " + directory);
         }
-        Batches batches = Batches.open(train, context, vocabulary, config.training().seed());
+        Batches batches =
+                Batches.open(train, context, vocabulary, config.training().seed());
         try {
-            return new TrainingData(batches, validation(directory, context, vocabulary), tokenizer,
-                    Files.readAllBytes(file));
+            return new TrainingData(
+                    batches, validation(directory, context, vocabulary), tokenizer, Files.readAllBytes(file));
         } catch (IOException | RuntimeException e) {
             batches.close();
             throw e;
@@ -47,7 +48,9 @@ public record TrainingData(Batches train, @Nullable Batches validation, Tokenize
     /// The shards of one split in a directory, by name.
     public static List<Path> shards(Path directory, String split) throws IOException {
         try (Stream<Path> files = Files.list(directory)) {
-            return files.filter(f -> f.getFileName().toString().matches(split + "[^/]*\\.bin")).sorted().toList();
+            return files.filter(f -> f.getFileName().toString().matches(split + "[^/]*\\.bin"))
+                    .sorted()
+                    .toList();
         }
     }
 

@@ -10,8 +10,10 @@ import java.util.function.Consumer;
 /// Bytes in, whole characters out: a token may end in the middle of a character.
 final class Utf8Stream implements AutoCloseable {
     private final Consumer<String> out;
-    private final CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder()
-            .onMalformedInput(CodingErrorAction.REPLACE).onUnmappableCharacter(CodingErrorAction.REPLACE);
+    private final CharsetDecoder decoder = StandardCharsets.UTF_8
+            .newDecoder()
+            .onMalformedInput(CodingErrorAction.REPLACE)
+            .onUnmappableCharacter(CodingErrorAction.REPLACE);
     private ByteBuffer pending = ByteBuffer.allocate(0);
 
     Utf8Stream(Consumer<String> out) {
@@ -23,7 +25,10 @@ final class Utf8Stream implements AutoCloseable {
     }
 
     private void decode(byte[] bytes, boolean last) {
-        ByteBuffer in = ByteBuffer.allocate(pending.remaining() + bytes.length).put(pending).put(bytes).flip();
+        ByteBuffer in = ByteBuffer.allocate(pending.remaining() + bytes.length)
+                .put(pending)
+                .put(bytes)
+                .flip();
         CharBuffer chars = CharBuffer.allocate(in.remaining() + 1);
         decoder.decode(in, chars, last);
         pending = in.slice();

@@ -23,17 +23,19 @@ class MainTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "train --set model.widht=3 | 2 | jacquard: --set model.widht=3: unknown key 'model.widht';"
-                + " did you mean 'model.width'?",
-        "train -c nowhere.yaml | 2 | jacquard: no such configuration file: nowhere.yaml",
-        "train --colour | 2 | jacquard: Unknown option: '--colour'",
-        "resume nowhere | 2 | jacquard: nowhere is not the directory of a run: there is no nowhere/config.yaml",
-        "eval nowhere --data nowhere2 | 1 | jacquard: NoSuchFile: nowhere2",
-        "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
-        "inspect nowhere | 1 | jacquard: inspect: there is no nowhere",
-        "prepare nowhere --out /dev/null/x | 1 | jacquard:",
-    })
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "train --set model.widht=3 | 2 | jacquard: --set model.widht=3: unknown key 'model.widht';"
+                        + " did you mean 'model.width'?",
+                "train -c nowhere.yaml | 2 | jacquard: no such configuration file: nowhere.yaml",
+                "train --colour | 2 | jacquard: Unknown option: '--colour'",
+                "resume nowhere | 2 | jacquard: nowhere is not the directory of a run: there is no nowhere/config.yaml",
+                "eval nowhere --data nowhere2 | 1 | jacquard: NoSuchFile: nowhere2",
+                "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
+                "inspect nowhere | 1 | jacquard: inspect: there is no nowhere",
+                "prepare nowhere --out /dev/null/x | 1 | jacquard:",
+            })
     void failuresAreOneLineAndACode(String line, int code, String message) {
         assertEquals(code, run(line.split(" ")), err.toString());
         assertTrue(err.toString().startsWith(message), err.toString());
@@ -50,15 +52,18 @@ class MainTest {
 
     @Test
     void everyCommandHasAnExample() {
-        Main.commandLine(new PrintWriter(out), new PrintWriter(err)).getSubcommands().forEach((name, command) ->
-                assertTrue(command.getUsageMessage().contains("Example:"), name));
+        Main.commandLine(new PrintWriter(out), new PrintWriter(err))
+                .getSubcommands()
+                .forEach((name, command) -> assertTrue(command.getUsageMessage().contains("Example:"), name));
     }
 
     // A flag never appears or vanishes by accident.
     @Test
     void listOfOptions() {
         String all = Main.commandLine(new PrintWriter(out), new PrintWriter(err)).getSubcommands().entrySet().stream()
-                .map(e -> e.getKey() + ":" + options(e.getValue())).sorted().collect(Collectors.joining("\n"));
+                .map(e -> e.getKey() + ":" + options(e.getValue()))
+                .sorted()
+                .collect(Collectors.joining("\n"));
         assertEquals("""
                 completion:
                 doctor: --device --json
@@ -73,9 +78,12 @@ class MainTest {
     }
 
     private static String options(CommandLine command) {
-        return command.getCommandSpec().options().stream().map(CommandLine.Model.OptionSpec::longestName)
+        return command.getCommandSpec().options().stream()
+                .map(CommandLine.Model.OptionSpec::longestName)
                 .filter(n -> !n.equals("--help") && !n.equals("--version") && !n.equals("--debug"))
-                .sorted().map(n -> " " + n).collect(Collectors.joining());
+                .sorted()
+                .map(n -> " " + n)
+                .collect(Collectors.joining());
     }
 
     @Test
@@ -84,10 +92,29 @@ class MainTest {
         Files.writeString(text, "one two three four five six seven\n".repeat(400));
         String data = directory.resolve("data").toString();
         String run = directory.resolve("run").toString();
-        assertEquals(0, run("prepare", text.toString(), "--out", data, "--vocabulary", "270", "--json"), err.toString());
+        assertEquals(
+                0, run("prepare", text.toString(), "--out", data, "--vocabulary", "270", "--json"), err.toString());
         assertTrue(out.toString().startsWith("{\"directory\":"), out.toString());
-        assertEquals(0, run("train", "--data", data, "--run", run, "-s", "model.layers=1", "-s", "model.heads=1",
-                "-s", "model.width=16", "-s", "model.context=16", "-s", "training.steps=3", "-s", "optimizer.warmup=1"),
+        assertEquals(
+                0,
+                run(
+                        "train",
+                        "--data",
+                        data,
+                        "--run",
+                        run,
+                        "-s",
+                        "model.layers=1",
+                        "-s",
+                        "model.heads=1",
+                        "-s",
+                        "model.width=16",
+                        "-s",
+                        "model.context=16",
+                        "-s",
+                        "training.steps=3",
+                        "-s",
+                        "optimizer.warmup=1"),
                 err.toString());
         assertEquals(1, run("train", "--data", data, "--run", run), err.toString());
         assertEquals(0, run("resume", run, "--set", "training.steps=5", "--json"), err.toString());

@@ -25,19 +25,37 @@ class KillTest {
     private static Process child(Path config, Path run, Path log) throws IOException {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true", "-cp", System.getProperty("java.class.path"),
-                "io.jacquard.cli.Main", "train", "-c", config.toString(), "--run", run.toString(), "--resume"));
-        return new ProcessBuilder(command).redirectErrorStream(true)
-                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile())).start();
+                "--add-modules",
+                "jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Djava.awt.headless=true",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "io.jacquard.cli.Main",
+                "train",
+                "-c",
+                config.toString(),
+                "--run",
+                run.toString(),
+                "--resume"));
+        return new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                .start();
     }
 
     private static Path config() throws IOException {
         Path file = directory.resolve("config.yaml");
         if (!Files.exists(file)) {
             TinyRun.prepare(directory);
-            Files.writeString(file, ConfigWriter.yaml(TinyRun.config(directory, "unused")
-                    .set("training.steps=" + STEPS).set("checkpoints.every=4").read()));
+            Files.writeString(
+                    file,
+                    ConfigWriter.yaml(TinyRun.config(directory, "unused")
+                            .set("training.steps=" + STEPS)
+                            .set("checkpoints.every=4")
+                            .read()));
         }
         return file;
     }

@@ -13,16 +13,31 @@ final class TinyRun {
     static void prepare(Path directory) throws IOException {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < 3000; i++) {
-            text.append("the ").append(i % 7).append(" cats ate ").append(i * i % 11).append(" fish\n");
+            text.append("the ")
+                    .append(i % 7)
+                    .append(" cats ate ")
+                    .append(i * i % 11)
+                    .append(" fish\n");
         }
         Path file = directory.resolve("text.txt");
         Files.writeString(file, text);
-        DataPreparation.run(new DataPreparation.Request(List.of(file), directory.resolve("data"), Corpus.Options.DEFAULT,
-                null, 0, 0.1, 1 << 20, false, 1), (_, _) -> {});
+        DataPreparation.run(
+                new DataPreparation.Request(
+                        List.of(file),
+                        directory.resolve("data"),
+                        Corpus.Options.DEFAULT,
+                        null,
+                        0,
+                        0.1,
+                        1 << 20,
+                        false,
+                        1),
+                (_, _) -> {});
     }
 
     static ConfigReader config(Path directory, String run) {
-        return new ConfigReader().yaml("tiny", """
+        return new ConfigReader()
+                .yaml("tiny", """
                 model: {layers: 2, heads: 2, width: 32, context: 32, dropout: 0.1}
                 training: {steps: 12, microBatch: 4, accumulation: 2}
                 optimizer: {learningRate: 0.01, warmup: 2}
@@ -34,7 +49,8 @@ final class TinyRun {
     }
 
     static byte[] weights(Trainer.Outcome outcome) throws IOException {
-        return Files.readAllBytes(java.util.Objects.requireNonNull(outcome.checkpoint()).resolve("model.safetensors"));
+        return Files.readAllBytes(
+                java.util.Objects.requireNonNull(outcome.checkpoint()).resolve("model.safetensors"));
     }
 
     static byte[] optimizer(Trainer.Outcome outcome) throws IOException {

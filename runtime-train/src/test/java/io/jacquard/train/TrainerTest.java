@@ -54,17 +54,22 @@ class TrainerTest {
 
     @Test
     void lossFallsAndTheDirectoryIsComplete() throws IOException {
-        TrainConfig c = TinyRun.config(directory, "falls").set("training.steps=120").set("samples.every=60").read();
+        TrainConfig c = TinyRun.config(directory, "falls")
+                .set("training.steps=120")
+                .set("samples.every=60")
+                .read();
         Trainer.Outcome outcome = new Trainer(c, TrainListener.SILENT).start();
         List<Map<String, @Nullable Object>> lines = Metrics.read(c.run().resolve("metrics.jsonl"));
-        assertEquals(List.of("step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "seconds"),
+        assertEquals(
+                List.of("step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "seconds"),
                 List.copyOf(lines.getFirst().keySet()));
         double first = ((Number) Objects.requireNonNull(lines.getFirst().get("loss"))).doubleValue();
         assertTrue(outcome.loss() < first / 2, "loss " + first + " to " + outcome.loss());
         assertNotNull(outcome.score());
         Path checkpoint = Objects.requireNonNull(outcome.checkpoint());
         assertTrue(checkpoint.endsWith("step-120"));
-        for (String f : List.of("config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors", "state.json")) {
+        for (String f :
+                List.of("config.json", "model.safetensors", "tokenizer.json", "optimizer.safetensors", "state.json")) {
             assertTrue(Files.exists(checkpoint.resolve(f)), f);
         }
         assertTrue(Files.size(c.run().resolve("loss.svg")) > 0);
@@ -72,19 +77,27 @@ class TrainerTest {
         try (var saved = Files.list(c.run().resolve("checkpoints"))) {
             assertEquals(2, saved.count());
         }
-        assertEquals("run directory " + c.run() + " already holds step-120; continue it with: jacquard resume " + c.run()
-                + "; or choose another with --run",
+        assertEquals(
+                "run directory " + c.run() + " already holds step-120; continue it with: jacquard resume " + c.run()
+                        + "; or choose another with --run",
                 assertThrows(IllegalArgumentException.class, () -> new Trainer(c, TrainListener.SILENT).start())
                         .getMessage());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"training.dtype=f32", "training.dtype=bf16", "optimizer.type=sgd", "training.graph=true",
-            "training.recompute=true"})
+    @ValueSource(
+            strings = {
+                "training.dtype=f32",
+                "training.dtype=bf16",
+                "optimizer.type=sgd",
+                "training.graph=true",
+                "training.recompute=true"
+            })
     void resumedRunIsBitwiseThatNeverStopped(String setting) throws IOException {
         String name = setting.replaceAll("[.=]", "-");
         Trainer.Outcome whole = whole(TinyRun.config(directory, "whole-" + name).set(setting));
-        TrainConfig parts = TinyRun.config(directory, "parts-" + name).set(setting).read();
+        TrainConfig parts =
+                TinyRun.config(directory, "parts-" + name).set(setting).read();
         stopAt(7, parts);
         Trainer.Outcome resumed = new Trainer(parts, TrainListener.SILENT).resume();
         assertArrayEquals(TinyRun.weights(whole), TinyRun.weights(resumed));
@@ -95,8 +108,10 @@ class TrainerTest {
     @Test
     void recordedAndRecomputedStepsAreTheSameSteps() throws IOException {
         byte[] plain = TinyRun.weights(whole(TinyRun.config(directory, "plain")));
-        assertArrayEquals(plain, TinyRun.weights(whole(TinyRun.config(directory, "graph").set("training.graph=true"))));
-        assertArrayEquals(plain,
+        assertArrayEquals(
+                plain, TinyRun.weights(whole(TinyRun.config(directory, "graph").set("training.graph=true"))));
+        assertArrayEquals(
+                plain,
                 TinyRun.weights(whole(TinyRun.config(directory, "recompute").set("training.recompute=true"))));
     }
 
@@ -111,35 +126,46 @@ class TrainerTest {
         Files.write(file, bytes);
         List<String> notes = new ArrayList<>();
         Trainer.Outcome again = new Trainer(c, new TrainListener() {
-            @Override
-            public void noted(String line) {
-                notes.add(line);
-            }
-        }).resume();
+                    @Override
+                    public void noted(String line) {
+                        notes.add(line);
+                    }
+                })
+                .resume();
         assertTrue(notes.getFirst().contains("step-12"), notes.toString());
         assertArrayEquals(expected, TinyRun.weights(again));
     }
 
     @Test
     void nonFiniteStepsStopTheRunAndSpareTheSavedState() throws IOException {
-        TrainConfig c = TinyRun.config(directory, "absurd").set("optimizer.learningRate=1e30").set("optimizer.warmup=0")
-                .set("training.nonFiniteLimit=3").set("checkpoints.every=1").read();
-        IllegalStateException e = assertThrows(IllegalStateException.class,
-                () -> new Trainer(c, TrainListener.SILENT).start());
-        assertTrue(e.getMessage().matches("step \\d+ was not applied: loss \\S+, gradient norm \\S+; 3 such steps in a row"
-                + " \\(training.nonFiniteLimit\\) stop the run; the last good state is step 1; try a lower"
-                + " optimizer.learningRate or a longer optimizer.warmup"), e.getMessage());
+        TrainConfig c = TinyRun.config(directory, "absurd")
+                .set("optimizer.learningRate=1e30")
+                .set("optimizer.warmup=0")
+                .set("training.nonFiniteLimit=3")
+                .set("checkpoints.every=1")
+                .read();
+        IllegalStateException e =
+                assertThrows(IllegalStateException.class, () -> new Trainer(c, TrainListener.SILENT).start());
+        assertTrue(
+                e.getMessage()
+                        .matches("step \\d+ was not applied: loss \\S+, gradient norm \\S+; 3 such steps in a row"
+                                + " \\(training.nonFiniteLimit\\) stop the run; the last good state is step 1; try a lower"
+                                + " optimizer.learningRate or a longer optimizer.warmup"),
+                e.getMessage());
         assertFalse(Files.exists(c.run().resolve("checkpoints/step-3")));
     }
 
     @Test
     void planCannotChangeWithinARun() throws IOException {
         stopAt(3, TinyRun.config(directory, "plan").read());
-        TrainConfig other = TinyRun.config(directory, "plan").set("training.seed=2").read();
-        IllegalArgumentException e = assertThrows(IllegalArgumentException.class,
-                () -> new Trainer(other, TrainListener.SILENT).resume());
-        assertEquals("resume: training.seed is 2, but " + other.run().resolve("checkpoints/step-3")
-                + " was made with 1337; it cannot change within a run", e.getMessage());
+        TrainConfig other =
+                TinyRun.config(directory, "plan").set("training.seed=2").read();
+        IllegalArgumentException e =
+                assertThrows(IllegalArgumentException.class, () -> new Trainer(other, TrainListener.SILENT).resume());
+        assertEquals(
+                "resume: training.seed is 2, but " + other.run().resolve("checkpoints/step-3")
+                        + " was made with 1337; it cannot change within a run",
+                e.getMessage());
     }
 
     @Test

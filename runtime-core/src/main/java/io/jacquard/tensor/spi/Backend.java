@@ -14,7 +14,8 @@ public interface Backend extends AutoCloseable {
     /// Bytes of memory the device has in all.
     long memoryBytes();
 
-    /// A block of device memory, aligned to 256 bytes, or 0 when there is no such block left. Slow: only the pool calls it.
+    /// A block of device memory, aligned to 256 bytes, or 0 when there is no such block left. Slow: only the pool
+    /// calls it.
     long reserve(long bytes);
 
     /// Gives back a block that [#reserve] returned. Slow, too.

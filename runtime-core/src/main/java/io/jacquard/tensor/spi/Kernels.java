@@ -9,8 +9,9 @@ import org.jspecify.annotations.Nullable;
 /// Tensors are contiguous. Floating operands of one call share a dtype (F32, BF16 or F16) unless a parameter
 /// says F32; arithmetic and reductions are in F32. Results are the same bits on every run. `beta` is 0
 /// (overwrite, whatever was there) or 1 (accumulate). Statistics (`mean`, `rstd`, `lse`, losses) are F32.
-/// `[n, c]` means any leading dimensions flattened to n rows. Where an output is a weight's gradient (`matmul`, `sumRows`,
-/// `dWeight`, `dBias`, `dTable`) or the result of `axpby`, it may be F32 while the other operands are BF16 or F16.
+/// `[n, c]` means any leading dimensions flattened to n rows. Where an output is a weight's gradient (`matmul`,
+/// `sumRows`, `dWeight`, `dBias`, `dTable`) or the result of `axpby`, it may be F32 while the other operands are BF16
+/// or F16.
 public interface Kernels {
 
     // ---- moving and filling
@@ -21,9 +22,17 @@ public interface Kernels {
     /// Converts between any two dtypes; floats to bf16/f16 round to nearest even.
     void cast(Tensor out, Tensor x);
 
-    /// `out[i] = x[j] + beta * out[i]` over an index space of `sizes`; `i` and `j` are offsets plus strides, in elements.
-    /// Serves permute, narrow, concatenate and their gradients.
-    void copy(Tensor out, long outOffset, long[] outStrides, Tensor x, long xOffset, long[] xStrides, int[] sizes, float beta);
+    /// `out[i] = x[j] + beta * out[i]` over an index space of `sizes`; `i` and `j` are offsets plus strides, in
+    /// elements. Serves permute, narrow, concatenate and their gradients.
+    void copy(
+            Tensor out,
+            long outOffset,
+            long[] outStrides,
+            Tensor x,
+            long xOffset,
+            long[] xStrides,
+            int[] sizes,
+            float beta);
 
     /// Philox4x32-10 normal numbers of standard deviation `deviation` (0: uniform in [0, 1)), drawn by
     /// counter (0, 0, site, element index) and key `seed`.
@@ -59,13 +68,14 @@ public interface Kernels {
     void swiGluGrad(Tensor dx, Tensor dy, Tensor x, float beta);
 
     /// Inverted dropout: `out = x / (1 - p)` where kept, else 0, `+ beta * out`. The mask is a pure function of
-    /// (`seed`, `counters` = I32 {step, micro-batch} on the device, `site`, element index), so that the gradient is the same call.
+    /// (`seed`, `counters` = I32 {step, micro-batch} on the device, `site`, element index), so that the gradient is
+    /// the same call.
     void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta);
 
     // ---- matrix products
 
-    /// `out[m, n] = op(a) op(b) + beta * out`, then the epilogue. `a` is `[m, k]` (`[k, m]` if `ta`), `b` is `[k, n]`
-    /// (`[n, k]` if `tb`); leading dimensions are flattened. `out` may be F32 while `a` and `b` are BF16.
+    /// `out[m, n] = op(a) op(b) + beta * out`, then the epilogue. `a` is `[m, k]` (`[k, m]` if `ta`), `b` is `[k,
+    /// n]` (`[n, k]` if `tb`); leading dimensions are flattened. `out` may be F32 while `a` and `b` are BF16.
     void matmul(Tensor out, Tensor a, boolean ta, Tensor b, boolean tb, float beta, Epilogue epilogue);
 
     /// `out[c] = sum over rows of x[n, c] + beta * out`: bias gradients.
@@ -76,23 +86,54 @@ public interface Kernels {
 
     // ---- norms
 
-    /// LayerNorm over the last dimension. With `residual` not null, first `total = x + residual` (stored; `total` may be
-    /// `residual`'s storage) and the norm is of `total`; else of `x` and `total` is null.
-    void layerNorm(Tensor out, @Nullable Tensor total, Tensor mean, Tensor rstd, Tensor x, @Nullable Tensor residual,
-            Tensor weight, Tensor bias, float epsilon);
+    /// LayerNorm over the last dimension. With `residual` not null, first `total = x + residual` (stored; `total`
+    /// may be `residual`'s storage) and the norm is of `total`; else of `x` and `total` is null.
+    void layerNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor mean,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            Tensor bias,
+            float epsilon);
 
-    /// Gradients with respect to the normed input (`dx`, `+ beta * dx`) and to `weight` and `bias` (always accumulated
-    /// with `weightBeta`; F32 or the weights' dtype). `dx`, or `dWeight` and `dBias`, may be null: not wanted.
-    void layerNormGrad(@Nullable Tensor dx, float beta, @Nullable Tensor dWeight, @Nullable Tensor dBias, float weightBeta,
-            Tensor dy, Tensor x, Tensor mean, Tensor rstd, Tensor weight);
+    /// Gradients with respect to the normed input (`dx`, `+ beta * dx`) and to `weight` and `bias` (always
+    /// accumulated with `weightBeta`; F32 or the weights' dtype). `dx`, or `dWeight` and `dBias`, may be null: not
+    /// wanted.
+    void layerNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            @Nullable Tensor dBias,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor mean,
+            Tensor rstd,
+            Tensor weight);
 
     /// RMSNorm; parameters as for [#layerNorm].
-    void rmsNorm(Tensor out, @Nullable Tensor total, Tensor rstd, Tensor x, @Nullable Tensor residual, Tensor weight,
+    void rmsNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
             float epsilon);
 
     /// Gradients of [#rmsNorm]; parameters as for [#layerNormGrad].
-    void rmsNormGrad(@Nullable Tensor dx, float beta, @Nullable Tensor dWeight, float weightBeta, Tensor dy, Tensor x,
-            Tensor rstd, Tensor weight);
+    void rmsNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight);
 
     // ---- attention
 
@@ -102,14 +143,14 @@ public interface Kernels {
     /// `dx = y * (dy - sum(dy * y)) + beta * dx`, `y` being the softmax.
     void softmaxGrad(Tensor dx, Tensor dy, Tensor y, float beta);
 
-    /// Rotary embedding, rotate-half form, of the first `heads` heads of each row of `x` `[B, T, W]`, W >= heads * headDim;
-    /// the rest of the row is copied. Angles are `(firstPosition + t) * base^(-2i/headDim)`. `inverse` turns back: the gradient.
-    /// `out` may be `x`.
+    /// Rotary embedding, rotate-half form, of the first `heads` heads of each row of `x` `[B, T, W]`, W >= heads *
+    /// headDim; the rest of the row is copied. Angles are `(firstPosition + t) * base^(-2i/headDim)`. `inverse`
+    /// turns back: the gradient. `out` may be `x`.
     void rope(Tensor out, Tensor x, int heads, int headDim, float base, int firstPosition, boolean inverse);
 
-    /// Causal attention that never stores `[T, T]`. `qkv` is `[B, T, (heads + 2 kvHeads) * headDim]`: queries, then keys,
-    /// then values; `out` is `[B, T, heads * headDim]`, `lse` F32 `[B, heads, T]` the row log-sum-exp of the scaled scores
-    /// (scale `1 / sqrt(headDim)`). Query head h reads key/value head `h / (heads / kvHeads)`.
+    /// Causal attention that never stores `[T, T]`. `qkv` is `[B, T, (heads + 2 kvHeads) * headDim]`: queries, then
+    /// keys, then values; `out` is `[B, T, heads * headDim]`, `lse` F32 `[B, heads, T]` the row log-sum-exp of the
+    /// scaled scores (scale `1 / sqrt(headDim)`). Query head h reads key/value head `h / (heads / kvHeads)`.
     void attention(Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads);
 
     /// Gradient of [#attention] with respect to `qkv` (overwritten).
@@ -123,8 +164,8 @@ public interface Kernels {
     /// `dTable[id] = beta * dTable[id] + sum of the rows of dy with that id`, in order of rows.
     void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta);
 
-    /// Softmax cross entropy of each row: `losses[n]` (F32, 0 where the label is negative). When `scale` (F32 `[1]`) is
-    /// not null, `logits` are overwritten by their gradient of `scale * sum(losses)`.
+    /// Softmax cross entropy of each row: `losses[n]` (F32, 0 where the label is negative). When `scale` (F32
+    /// `[1]`) is not null, `logits` are overwritten by their gradient of `scale * sum(losses)`.
     void crossEntropy(Tensor losses, Tensor logits, Tensor labels, @Nullable Tensor scale);
 
     // ---- optimizers, over flat tensors
@@ -136,14 +177,36 @@ public interface Kernels {
     void count(Tensor counter, Tensor flag, int index);
 
     /// AdamW with decoupled weight decay, bias correction by the I32 `step[0]` (already counted), clipping by
-    /// `norm` = {norm, finite}: gradients are multiplied by `min(1, clip / (norm + 1e-6))` when `clip > 0`; nothing is
-    /// written when finite is 0. `master`, `m`, `v` are F32; `values` (any floating dtype) receives the rounded master and
-    /// may be the same tensor as `master`. `decays` U8, one per 256 elements: 1 where weight decay applies.
-    /// `learningRate` is F32 `[1]`.
-    void adamW(Tensor values, Tensor master, Tensor m, Tensor v, Tensor gradients, Tensor learningRate, Tensor step,
-            Tensor norm, Tensor decays, float beta1, float beta2, float epsilon, float weightDecay, float clip);
+    /// `norm` = {norm, finite}: gradients are multiplied by `min(1, clip / (norm + 1e-6))` when `clip > 0`; nothing
+    /// is written when finite is 0. `master`, `m`, `v` are F32; `values` (any floating dtype) receives the rounded
+    /// master and may be the same tensor as `master`. `decays` U8, one per 256 elements: 1 where weight decay
+    /// applies. `learningRate` is F32 `[1]`.
+    void adamW(
+            Tensor values,
+            Tensor master,
+            Tensor m,
+            Tensor v,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor step,
+            Tensor norm,
+            Tensor decays,
+            float beta1,
+            float beta2,
+            float epsilon,
+            float weightDecay,
+            float clip);
 
     /// SGD with momentum (PyTorch's form: `b = momentum * b + g`, then `w -= lr * b`); the rest as for [#adamW].
-    void sgd(Tensor values, Tensor master, Tensor momentum, Tensor gradients, Tensor learningRate, Tensor norm,
-            Tensor decays, float momentumFactor, float weightDecay, float clip);
+    void sgd(
+            Tensor values,
+            Tensor master,
+            Tensor momentum,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor norm,
+            Tensor decays,
+            float momentumFactor,
+            float weightDecay,
+            float clip);
 }
