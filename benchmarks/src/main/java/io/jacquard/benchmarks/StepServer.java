@@ -70,7 +70,7 @@ public final class StepServer {
     private void serve() throws IOException {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null && !line.equals("quit"); line = in.readLine()) {
-            String[] words = line.split(" ");
+            String[] words = line.split(" ", 2);
             int steps = Integer.parseInt(words[1]);
             List<Double> millis = new ArrayList<>();
             List<Float> losses = new ArrayList<>();

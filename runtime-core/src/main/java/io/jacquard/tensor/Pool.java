@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /// First fit over blocks reserved from the backend: the same requests in the same order get the same addresses.
 final class Pool {
@@ -115,18 +116,25 @@ final class Pool {
         }
 
         long take(long n) {
+            Map.Entry<Long, Long> fit = firstOfSize(n);
+            if (fit == null) {
+                return 0;
+            }
+            long offset = fit.getKey();
+            free.remove(offset);
+            if (fit.getValue() > n) {
+                free.put(offset + n, fit.getValue() - n);
+            }
+            return base + offset;
+        }
+
+        private Map.@Nullable Entry<Long, Long> firstOfSize(long n) {
             for (Map.Entry<Long, Long> e : free.entrySet()) {
-                long length = e.getValue();
-                if (length >= n) {
-                    long offset = e.getKey();
-                    free.remove(offset);
-                    if (length > n) {
-                        free.put(offset + n, length - n);
-                    }
-                    return base + offset;
+                if (e.getValue() >= n) {
+                    return Map.entry(e.getKey(), e.getValue());
                 }
             }
-            return 0;
+            return null;
         }
 
         void give(long offset, long n) {

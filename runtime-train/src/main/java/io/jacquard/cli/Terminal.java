@@ -17,6 +17,7 @@ final class Terminal {
         this.live = live;
     }
 
+    @SuppressWarnings("SystemConsoleNull") // the specification still allows null
     static Terminal of(PrintWriter err) {
         Console console = System.console();
         boolean dumb = "dumb".equals(System.getenv("TERM"));

@@ -60,7 +60,7 @@ public final class Metrics implements AutoCloseable {
         List<Map<String, @Nullable Object>> lines = new ArrayList<>();
         if (Files.exists(file)) {
             // Not readAllLines: a line cut in the middle of a character is no reason to fail.
-            for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).split("\n")) {
+            for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).split("\n", -1)) {
                 try {
                     lines.add(Json.parseObject(file.toString(), line));
                 } catch (IllegalArgumentException e) {

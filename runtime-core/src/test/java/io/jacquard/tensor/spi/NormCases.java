@@ -134,7 +134,7 @@ final class NormCases {
         t.expect(out, m -> ReferenceRows.rmsNorm(m, x, c, in.weight.initial(), EPSILON));
     }
 
-    /// Among them rows whose mean is large beside their deviation: E[x^2] - E[x]^2 in float fails there.
+    /// Among them rows whose mean is large beside their deviation: `E(x^2) - E(x)^2` in float fails there.
     private static void special(Table table, DType dtype) {
         table.add(
                 "layerNorm",
