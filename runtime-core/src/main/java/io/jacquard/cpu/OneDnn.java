@@ -84,7 +84,6 @@ final class OneDnn {
     static final MethodHandle DESC_SIZE =
             handle(DNNL, "dnnl_memory_desc_get_size", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     static final MethodHandle DESC_CLONE = dnnl("dnnl_memory_desc_clone", ADDRESS, JAVA_LONG);
-    static final MethodHandle DESTROY_DESC = dnnl("dnnl_memory_desc_destroy", JAVA_LONG);
     static final MethodHandle DESTROY_PRIMITIVE_DESC = dnnl("dnnl_primitive_desc_destroy", JAVA_LONG);
     static final MethodHandle DESTROY_ATTR = dnnl("dnnl_primitive_attr_destroy", JAVA_LONG);
     static final MethodHandle DESTROY_POST_OPS = dnnl("dnnl_post_ops_destroy", JAVA_LONG);
