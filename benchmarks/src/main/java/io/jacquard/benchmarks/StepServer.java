@@ -54,17 +54,21 @@ public final class StepServer {
     }
 
     public static void main(String[] args) throws IOException {
-        DecoderConfig config = config(args[0]);
-        DType dtype = args[1].equals("bf16") ? DType.BF16 : DType.F32;
         try (Session session = Session.open("cpu")) {
-            Weights weights = new Weights();
-            Decoder model = Decoder.of(config, weights);
-            weights.allocate(dtype, dtype, 1337);
-            StepServer server = new StepServer(model, batch(args[0]));
-            System.out.println("{\"ready\": true, \"parameters\": " + weights.count() + ", \"device\": \""
-                    + session.device() + "\"}");
+            StepServer server = create(args[0], args[1]);
+            System.out.println("{\"ready\": true, \"parameters\": "
+                    + server.model.weights().count() + ", \"device\": \"" + session.device() + "\"}");
             server.serve();
         }
+    }
+
+    /// A model of the benchmark with its optimizer, in the open session.
+    static StepServer create(String model, String precision) {
+        DType dtype = precision.equals("bf16") ? DType.BF16 : DType.F32;
+        Weights weights = new Weights();
+        Decoder decoder = Decoder.of(config(model), weights);
+        weights.allocate(dtype, dtype, 1337);
+        return new StepServer(decoder, batch(model));
     }
 
     private void serve() throws IOException {
@@ -85,7 +89,8 @@ public final class StepServer {
         }
     }
 
-    private void step(List<Double> millis, List<Float> losses) {
+    /// One step; adds its time and its loss.
+    void step(List<Double> millis, List<Float> losses) {
         int n = batch * model.config().context();
         int[] tokens = random.ints(n, 0, model.config().vocabulary()).toArray();
         int[] labels = new int[n];
