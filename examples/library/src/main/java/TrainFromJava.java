@@ -2,6 +2,7 @@ import io.jacquard.data.tokenizer.ByteTokenizer;
 import io.jacquard.io.DecoderFiles;
 import io.jacquard.nn.Decoder;
 import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.KeyValueCache;
 import io.jacquard.nn.Pass;
 import io.jacquard.nn.Weights;
 import io.jacquard.optim.AdamW;
@@ -48,7 +49,7 @@ public final class TrainFromJava {
                 try (var _ = Scope.open("step")) { // what is allocated in here is freed at its end
                     Tensor x = Tensor.of(Shape.of(BATCH, CONTEXT), tokens);
                     Tensor y = Tensor.of(Shape.of(BATCH, CONTEXT), labels);
-                    Tensor loss = model.loss(x, y, scale, Pass.EVALUATION); // EVALUATION: no dropout
+                    Tensor loss = model.loss(x, y, scale, Pass.PLAIN); // PLAIN: no dropout
                     loss.backward();
                     optimizer.step(rate);
                     if (step % 20 == 0 || step == STEPS - 1) {
@@ -63,17 +64,16 @@ public final class TrainFromJava {
 
     /// `prompt` and `count` more tokens, each the most likely one. Both together fit the context.
     private static int[] continued(Decoder model, int[] prompt, int count) {
-        int[] ids = prompt;
-        for (int i = 0; i < count; i++) {
-            try (var _ = Scope.openWithoutGrad("generate")) {
-                float[] logits = model.logits(Tensor.of(Shape.of(1, ids.length), ids), Pass.EVALUATION).toFloats();
-                int best = logits.length - model.config().vocabulary(); // the last row: what follows the last token
-                int first = best;
-                for (int j = first; j < logits.length; j++) {
-                    best = logits[j] > logits[best] ? j : best;
+        int[] ids = Arrays.copyOf(prompt, prompt.length + count);
+        try (var _ = Scope.openWithoutGrad("generate")) {
+            KeyValueCache cache = new KeyValueCache(model.config()); // so that a token costs one position, not all
+            Tensor unseen = Tensor.of(Shape.of(1, prompt.length), prompt);
+            for (int i = prompt.length; i < ids.length; i++) {
+                float[] logits = model.next(unseen, cache).toFloats();
+                for (int j = 1; j < logits.length; j++) {
+                    ids[i] = logits[j] > logits[ids[i]] ? j : ids[i];
                 }
-                ids = Arrays.copyOf(ids, ids.length + 1);
-                ids[ids.length - 1] = best - first;
+                unseen = Tensor.of(Shape.of(1, 1), ids[i]);
             }
         }
         return ids;

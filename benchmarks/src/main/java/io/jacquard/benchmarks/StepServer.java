@@ -103,7 +103,7 @@ public final class StepServer {
             Tensor x = Tensor.of(shape, tokens);
             Tensor y = Tensor.of(shape, labels);
             long start = System.nanoTime();
-            Tensor loss = model.loss(x, y, scale, Pass.EVALUATION);
+            Tensor loss = model.loss(x, y, scale, Pass.PLAIN);
             loss.backward();
             optimizer.step(learningRate);
             losses.add(loss.item());

@@ -1,6 +1,8 @@
 package io.jacquard.nn;
 
 import io.jacquard.ops.Ops;
+import io.jacquard.tensor.Scope;
+import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 
 /// A decoder-only language model. Tokens are I32 `[B, T]`, T at most the context.
@@ -11,7 +13,8 @@ public sealed interface Decoder permits Gpt, Llama {
     /// The weights the model was declared in.
     Weights weights();
 
-    /// The residual stream after the last norm, `[B, T, C]`.
+    /// The residual stream after the last norm, `[B, T, C]`. With a cache in `pass`, `tokens` are `[1, T]` and go
+    /// on where it ends; it is not moved on.
     ///
     /// @throws IllegalArgumentException if `tokens` are not `[B, T]` with T at most the context
     /// @throws IllegalStateException if [Weights#allocate] was not called
@@ -37,13 +40,32 @@ public sealed interface Decoder permits Gpt, Llama {
         return Ops.tokenLosses(logits(tokens, pass), labels);
     }
 
+    /// Logits `[1, V]` of what follows the last of `tokens` I32 `[1, T]`, which go on where `cache` ends;
+    /// afterwards it holds them, too. No gradient.
+    ///
+    /// @throws IllegalArgumentException if `tokens` are not `[1, T]` with T at most what the context has left
+    default Tensor next(Tensor tokens, KeyValueCache cache) {
+        try (Scope s = Scope.openWithoutGrad("next token")) {
+            Tensor hidden = hidden(tokens, new Pass(false, 0, null, cache));
+            int added = tokens.shape().dim(1);
+            int width = config().width();
+            cache.advance(added);
+            Tensor last = hidden.slice((added - 1L) * width, Shape.of(1, width));
+            return s.keep(Ops.linear(last, head().value(), null));
+        }
+    }
+
     /// Declares the model of `config` in `weights`; [Weights#allocate] gives it memory.
     static Decoder of(DecoderConfig config, Weights weights) {
         return config.type().equals("gpt2") ? new Gpt(config, weights) : new Llama(config, weights);
     }
 
     /// @throws IllegalArgumentException where `tokens` do not fit the model
-    static void check(DecoderConfig config, Tensor tokens) {
+    static void check(DecoderConfig config, Tensor tokens, Pass pass) {
+        if (pass.cache() != null) {
+            pass.cache().check(tokens);
+            return;
+        }
         if (tokens.shape().rank() != 2 || tokens.shape().dim(1) > config.context()) {
             throw new IllegalArgumentException("model: tokens " + tokens.shape()
                     + " are not [B, T] with T at most the context " + config.context());

@@ -27,7 +27,7 @@ public final class Gpt implements Decoder {
         positions = w.declare("wpe.weight", Shape.of(config.context(), config.width()), Init.normal(0.02));
         dropoutSite = w.site("drop");
         for (int i = 0; i < config.layers(); i++) {
-            blocks.add(new Block(config, w.segment("h." + i).in("h").in(i)));
+            blocks.add(new Block(config, i, w.segment("h." + i).in("h").in(i)));
         }
         last = new Norm(config, w.segment("head").in("ln_f"));
     }
@@ -49,13 +49,17 @@ public final class Gpt implements Decoder {
 
     @Override
     public Tensor hidden(Tensor ids, Pass pass) {
-        Decoder.check(config, ids);
-        Tensor x = Ops.embedding(tokens.value(), ids, positions.value());
+        Decoder.check(config, ids, pass);
+        Tensor x = Ops.embedding(tokens.value(), ids, positionsFrom(pass.first()));
         x = pass.dropout(x, config.dropout(), dropoutSite);
         for (Block b : blocks) {
             x = pass.recompute() ? Ops.recompute(h -> b.apply(h, pass), x) : b.apply(x, pass);
         }
         return last.apply(x);
+    }
+
+    private Tensor positionsFrom(int first) {
+        return first == 0 ? positions.value() : positions.value().detach().rows(first, config.context());
     }
 
     private static final class Norm {
@@ -80,6 +84,7 @@ public final class Gpt implements Decoder {
 
     private static final class Block {
         private final DecoderConfig config;
+        private final int layer;
         private final Norm first;
         private final Linear qkv;
         private final Linear attentionOut;
@@ -89,8 +94,9 @@ public final class Gpt implements Decoder {
         private final int attentionSite;
         private final int feedForwardSite;
 
-        Block(DecoderConfig config, Weights w) {
+        Block(DecoderConfig config, int layer, Weights w) {
             this.config = config;
+            this.layer = layer;
             int c = config.width();
             double residual =
                     0.02 / Math.sqrt(2.0 * config.layers()); // GPT-2: the stream's variance stays the same at any depth
@@ -105,7 +111,7 @@ public final class Gpt implements Decoder {
         }
 
         Tensor apply(Tensor x, Pass pass) {
-            Tensor a = attentionOut.apply(Ops.attention(qkv.apply(first.apply(x)), config.heads(), config.heads()));
+            Tensor a = attentionOut.apply(pass.attention(qkv.apply(first.apply(x)), config, layer));
             Normed n = second.apply(pass.dropout(a, config.dropout(), attentionSite), x);
             Tensor m = down.apply(up.gelu(n.value()));
             return Ops.add(n.total(), pass.dropout(m, config.dropout(), feedForwardSite));

@@ -26,7 +26,8 @@ public final class Llama implements Decoder {
         w.segment("embedding");
         tokens = w.declare("embed_tokens.weight", table, Init.normal(0.02));
         for (int i = 0; i < config.layers(); i++) {
-            blocks.add(new Block(config, w.segment("layers." + i).in("layers").in(i)));
+            blocks.add(
+                    new Block(config, i, w.segment("layers." + i).in("layers").in(i)));
         }
         last = w.segment("head").declare("norm.weight", Shape.of(config.width()), Init.ONES);
         head = config.tied() ? tokens : weights.declare("lm_head.weight", table, Init.normal(0.02));
@@ -49,16 +50,17 @@ public final class Llama implements Decoder {
 
     @Override
     public Tensor hidden(Tensor ids, Pass pass) {
-        Decoder.check(config, ids);
+        Decoder.check(config, ids, pass);
         Tensor x = Ops.embedding(tokens.value(), ids, null);
         for (Block b : blocks) {
-            x = pass.recompute() ? Ops.recompute(b::apply, x) : b.apply(x);
+            x = pass.recompute() ? Ops.recompute(h -> b.apply(h, pass), x) : b.apply(x, pass);
         }
         return Ops.rmsNorm(x, null, last.value(), config.normEpsilon()).value();
     }
 
     private static final class Block {
         private final DecoderConfig config;
+        private final int layer;
         private final Parameter first;
         private final Linear qkv;
         private final Linear attentionOut;
@@ -66,8 +68,9 @@ public final class Llama implements Decoder {
         private final Linear gateUp;
         private final Linear down;
 
-        Block(DecoderConfig config, Weights w) {
+        Block(DecoderConfig config, int layer, Weights w) {
             this.config = config;
+            this.layer = layer;
             int c = config.width();
             double residual = 0.02 / Math.sqrt(2.0 * config.layers());
             first = w.declare("input_layernorm.weight", Shape.of(c), Init.ONES);
@@ -79,11 +82,11 @@ public final class Llama implements Decoder {
             down = Linear.withoutBias(w.in("mlp").in("down_proj"), config.hidden(), c, residual);
         }
 
-        Tensor apply(Tensor x) {
+        Tensor apply(Tensor x, Pass pass) {
             Tensor n = Ops.rmsNorm(x, null, first.value(), config.normEpsilon()).value();
             int rotated = config.heads() + config.kvHeads();
-            Tensor packed = Ops.rope(qkv.apply(n), rotated, config.headDim(), config.ropeBase());
-            Tensor a = attentionOut.apply(Ops.attention(packed, config.heads(), config.kvHeads()));
+            Tensor packed = Ops.rope(qkv.apply(n), rotated, config.headDim(), config.ropeBase(), pass.first());
+            Tensor a = attentionOut.apply(pass.attention(packed, config, layer));
             Normed m = Ops.rmsNorm(a, x, second.value(), config.normEpsilon());
             return Ops.add(m.total(), down.apply(Ops.swiGlu(gateUp.apply(m.value()))));
         }

@@ -91,10 +91,10 @@ public final class Ops {
     }
 
     /// Rotary embedding, rotate-half form, **in place**: the old value of `x` `[B, T, W]` is gone. Turns the first
-    /// `heads` heads of `headDim` (even) of each row; angles are `t * base^(-2i / headDim)`, t being the index in
-    /// the sequence.
-    public static Tensor rope(Tensor x, int heads, int headDim, float base) {
-        return Rope.of(x, heads, headDim, base);
+    /// `heads` heads of `headDim` (even) of each row; angles are `(first + t) * base^(-2i / headDim)`, t being the
+    /// index in `x` and `first` the position of its beginning.
+    public static Tensor rope(Tensor x, int heads, int headDim, float base, int first) {
+        return Rope.of(x, heads, headDim, base, first);
     }
 
     /// Causal attention of packed `qkv` `[B, T, (heads + 2 kvHeads) * headDim]`, queries, then keys, then values:

@@ -8,16 +8,16 @@ import java.util.List;
 
 /// Rotary position embedding (Su et al., arXiv:2104.09864), rotate-half form, of the first `heads` heads of each row.
 /// Turns its input in place: the projection that made it does not need it any more.
-record Rope(Tensor x, int heads, int headDim, float base) implements Node {
-    static Tensor of(Tensor x, int heads, int headDim, float base) {
+record Rope(Tensor x, int heads, int headDim, float base, int first) implements Node {
+    static Tensor of(Tensor x, int heads, int headDim, float base, int first) {
         Checks.floating("rope", x);
         Checks.rank("rope", x, 3);
         if (headDim % 2 != 0 || (long) heads * headDim > x.shape().last()) {
             throw new IllegalArgumentException(
                     "rope: " + heads + " heads of even dimension " + headDim + " do not fit rows of " + x.shape());
         }
-        x.kernels().rope(x, x, heads, headDim, base, 0, false);
-        return x.from(new Rope(x, heads, headDim, base));
+        x.kernels().rope(x, x, heads, headDim, base, first, false);
+        return x.from(new Rope(x, heads, headDim, base, first));
     }
 
     @Override
@@ -32,12 +32,12 @@ record Rope(Tensor x, int heads, int headDim, float base) implements Node {
             return;
         }
         if (dx.beta() == 0f) {
-            dy.kernels().rope(dx.tensor(), dy, heads, headDim, base, 0, true);
+            dy.kernels().rope(dx.tensor(), dy, heads, headDim, base, first, true);
             return;
         }
         try (var _ = Scope.openWithoutGrad("rope gradient")) {
             Tensor turned = Tensor.empty(dy.shape(), dy.dtype());
-            dy.kernels().rope(turned, dy, heads, headDim, base, 0, true);
+            dy.kernels().rope(turned, dy, heads, headDim, base, first, true);
             dy.kernels().axpby(dx.tensor(), 1f, turned, 1f);
         }
     }

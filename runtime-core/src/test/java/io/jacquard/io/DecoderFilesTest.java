@@ -62,7 +62,7 @@ class DecoderFilesTest {
             for (int i = 0; i < 3; i++) {
                 try (var _ = Scope.open("step")) {
                     Tensor x = Tensor.of(Shape.of(2, LENGTH), ids);
-                    model.loss(x, x, Tensor.of(Shape.of(1), 1f / ids.length), Pass.EVALUATION)
+                    model.loss(x, x, Tensor.of(Shape.of(1), 1f / ids.length), Pass.PLAIN)
                             .backward();
                     optimizer.step(Tensor.of(Shape.of(1), 1e-2f));
                 }
@@ -83,8 +83,7 @@ class DecoderFilesTest {
 
     private static float[] logits(Decoder model, int[] ids) {
         try (var _ = Scope.openWithoutGrad("logits")) {
-            return model.logits(Tensor.of(Shape.of(2, LENGTH), ids), Pass.EVALUATION)
-                    .toFloats();
+            return model.logits(Tensor.of(Shape.of(2, LENGTH), ids), Pass.PLAIN).toFloats();
         }
     }
 

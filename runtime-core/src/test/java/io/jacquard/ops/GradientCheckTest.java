@@ -146,7 +146,7 @@ final class GradientCheckTest {
                         shape(2, 5),
                         shape(2, 5),
                         shape(5)),
-                of("rope", in -> Ops.rope(Ops.scale(in.get(0), 1f), 2, 4, 100f), shape(2, 3, 10)),
+                of("rope", in -> Ops.rope(Ops.scale(in.get(0), 1f), 2, 4, 100f, 5), shape(2, 3, 10)),
                 of("attention", in -> Ops.attention(in.get(0), 2, 2), shape(2, 3, 12)),
                 of("attention, grouped", in -> Ops.attention(in.get(0), 4, 2), shape(1, 5, 16)),
                 of("dropout", in -> Ops.dropout(in.get(0), 0.4f, 7, Tensor.of(Shape.of(2), 3, 1), 5), shape(4, 7)),

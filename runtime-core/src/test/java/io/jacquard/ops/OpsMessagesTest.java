@@ -97,10 +97,10 @@ final class OpsMessagesTest {
         refused("attention: expected 3 dimensions, got [2, 12]", () -> Ops.attention(t(2, 12), 2, 2));
         refused(
                 "rope: 2 heads of even dimension 3 do not fit rows of [1, 2, 12]",
-                () -> Ops.rope(t(1, 2, 12), 2, 3, 10000f));
+                () -> Ops.rope(t(1, 2, 12), 2, 3, 10000f, 0));
         refused(
                 "rope: 4 heads of even dimension 4 do not fit rows of [1, 2, 12]",
-                () -> Ops.rope(t(1, 2, 12), 4, 4, 10000f));
+                () -> Ops.rope(t(1, 2, 12), 4, 4, 10000f, 0));
     }
 
     @Test

@@ -81,7 +81,7 @@ public final class Evaluator {
     private float[] losses(int[] tokens, int[] labels, int rows, int context) {
         try (var _ = Scope.openWithoutGrad("evaluation")) {
             Shape shape = Shape.of(rows, context);
-            return decoder.tokenLosses(Tensor.of(shape, tokens), Tensor.of(shape, labels), Pass.EVALUATION)
+            return decoder.tokenLosses(Tensor.of(shape, tokens), Tensor.of(shape, labels), Pass.PLAIN)
                     .toFloats();
         }
     }

@@ -2,7 +2,7 @@ package io.jacquard.train;
 
 import io.jacquard.data.tokenizer.Tokenizer;
 import io.jacquard.nn.Decoder;
-import io.jacquard.nn.Pass;
+import io.jacquard.nn.KeyValueCache;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -12,7 +12,7 @@ import java.util.function.Consumer;
 
 /// Lets a model continue a text. The text is a function of the weights, the prompt, the sampling and the seed.
 ///
-/// Each token costs a forward pass over the context; there is no cache of keys and values.
+/// Each token costs one position; when the context is full, the model reads its last half again and goes on from there.
 ///
 /// **Thread**: that of the model's session.
 public final class Generator {
@@ -31,36 +31,48 @@ public final class Generator {
     /// @return how many tokens came
     public int generate(String prompt, int tokens, Sampling sampling, long seed, Consumer<String> out) {
         int end = tokenizer.endOfText().orElse(-1);
-        int[] ids = tokenizer.encodeOrdinary(prompt);
-        if (ids.length == 0) {
-            ids = new int[] {Math.max(end, 0)};
+        int[] given = tokenizer.encodeOrdinary(prompt);
+        if (given.length == 0) {
+            given = new int[] {Math.max(end, 0)};
         }
+        int[] ids = given;
         SplittableRandom random = new SplittableRandom(seed);
         Utf8Stream text = new Utf8Stream(out);
         int made = 0;
-        while (made < tokens) {
-            int next = sampling.choose(lastLogits(ids), random);
-            if (next == end) {
-                break;
+        try (var _ = Scope.openWithoutGrad("generation")) {
+            KeyValueCache cache = new KeyValueCache(decoder.config());
+            int context = decoder.config().context();
+            int unseen = Math.min(given.length, context);
+            while (made < tokens) {
+                int length = given.length + made;
+                int next = sampling.choose(logits(ids, length - unseen, length, cache), random);
+                if (next == end) {
+                    break;
+                }
+                if (length == ids.length) {
+                    ids = Arrays.copyOf(ids, 2 * length);
+                }
+                ids[length] = next;
+                made++;
+                unseen = 1;
+                if (cache.length() == context) {
+                    cache.clear();
+                    unseen = (context + 1) / 2;
+                }
+                text.write(tokenizer.decodeBytes(next));
             }
-            made++;
-            ids = Arrays.copyOf(ids, ids.length + 1);
-            ids[ids.length - 1] = next;
-            text.write(tokenizer.decodeBytes(next));
         }
         text.close();
         return made;
     }
 
-    private float[] lastLogits(int[] ids) {
-        int length = Math.min(ids.length, decoder.config().context());
-        int[] seen = Arrays.copyOfRange(ids, ids.length - length, ids.length);
-        try (var _ = Scope.openWithoutGrad("generation")) {
-            Tensor logits = decoder.logits(Tensor.of(Shape.of(1, length), seen), Pass.EVALUATION);
-            int v = decoder.config().vocabulary();
-            float[] last = logits.slice((length - 1L) * v, Shape.of(v)).toFloats();
+    /// The logits of what follows `ids` `from` (inclusive) to `to` (exclusive), after what the cache holds.
+    private float[] logits(int[] ids, int from, int to, KeyValueCache cache) {
+        try (var _ = Scope.openWithoutGrad("token")) {
+            Tensor tokens = Tensor.of(Shape.of(1, to - from), Arrays.copyOfRange(ids, from, to));
+            float[] logits = decoder.next(tokens, cache).toFloats();
             // A model may have more rows than the tokenizer has tokens.
-            return Arrays.copyOf(last, Math.min(v, tokenizer.vocabularySize()));
+            return Arrays.copyOf(logits, Math.min(logits.length, tokenizer.vocabularySize()));
         }
     }
 }
