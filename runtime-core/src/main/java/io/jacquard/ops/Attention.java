@@ -33,6 +33,11 @@ record Attention(Tensor qkv, Tensor out, Tensor lse, int heads, int kvHeads) imp
     }
 
     @Override
+    public List<Tensor> saved() {
+        return List.of(lse);
+    }
+
+    @Override
     public void backward(Tensor dy, Gradients into) {
         into.add(qkv, (d, beta) -> {
             if (beta == 0f) {

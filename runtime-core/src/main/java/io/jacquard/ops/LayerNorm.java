@@ -36,6 +36,11 @@ record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd)
     }
 
     @Override
+    public List<Tensor> saved() {
+        return List.of(mean, rstd);
+    }
+
+    @Override
     public void backward(Tensor dy, Gradients into) {
         try (var _ = Scope.openWithoutGrad("norm gradient")) {
             Gradients.Target dx = into.target(x);

@@ -2,7 +2,6 @@ package io.jacquard.ops;
 
 import io.jacquard.tensor.Gradients;
 import io.jacquard.tensor.Node;
-import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import java.util.ArrayList;
@@ -23,6 +22,11 @@ record Linear(
 
     static Tensor gelu(Tensor x, Tensor weight, @Nullable Tensor bias) {
         Tensor y = result(x, weight, bias);
+        if (!Tensor.records(inputs(x, weight, bias))) { // then nobody reads the argument of the GELU: no memory for it
+            x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(bias));
+            y.kernels().gelu(y, y);
+            return y;
+        }
         Tensor pre = Tensor.empty(y.shape(), y.dtype());
         x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.gelu(bias, pre));
         return y.from(new Linear(x, weight, bias, pre));
@@ -45,6 +49,10 @@ record Linear(
 
     @Override
     public List<Tensor> inputs() {
+        return inputs(x, weight, bias);
+    }
+
+    private static List<Tensor> inputs(Tensor x, Tensor weight, @Nullable Tensor bias) {
         List<Tensor> list = new ArrayList<>(List.of(x, weight));
         if (bias != null) {
             list.add(bias);
@@ -53,16 +61,19 @@ record Linear(
     }
 
     @Override
+    public List<Tensor> saved() {
+        return preActivation == null ? List.of() : List.of(preActivation);
+    }
+
+    @Override
     public void backward(Tensor dy, Gradients into) {
         if (preActivation == null) {
             linear(dy, into);
             return;
         }
-        try (var _ = Scope.openWithoutGrad("gelu gradient")) {
-            Tensor dPre = Tensor.empty(dy.shape(), dy.dtype());
-            dy.kernels().geluGrad(dPre, dy, preActivation, 0f);
-            linear(dPre, into);
-        }
+        Tensor dPre = preActivation; // in place: nobody else reads it, and backward runs once
+        dy.kernels().geluGrad(dPre, dy, preActivation, 0f);
+        linear(dPre, into);
     }
 
     private void linear(Tensor dy, Gradients into) {

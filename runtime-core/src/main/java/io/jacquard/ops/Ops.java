@@ -31,7 +31,8 @@ public final class Ops {
 
     /// GELU (tanh form) of [#linear], in one launch.
     ///
-    /// **Memory**: a second tensor as large as the result, the argument of the GELU, stays until the scope closes.
+    /// **Memory**: a second tensor as large as the result, the argument of the GELU, until backward has run; none
+    /// where no gradient is recorded.
     public static Tensor linearGelu(Tensor x, Tensor weight, @Nullable Tensor bias) {
         return Linear.gelu(x, weight, bias);
     }

@@ -32,6 +32,11 @@ record RmsNorm(Tensor x, Tensor weight, Tensor rstd) implements Node {
     }
 
     @Override
+    public List<Tensor> saved() {
+        return List.of(rstd);
+    }
+
+    @Override
     public void backward(Tensor dy, Gradients into) {
         Gradients.Target dx = into.target(x);
         Gradients.Target dw = into.target(weight);

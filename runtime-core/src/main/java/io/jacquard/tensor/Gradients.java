@@ -83,7 +83,9 @@ public final class Gradients {
     }
 
     private Tensor allocate(Tensor like) {
-        return Tensor.allocate(scope, like.shape(), like.dtype());
+        Tensor gradient = Tensor.allocate(scope, like.shape(), like.dtype());
+        gradient.storage().gradientOf(like.storage());
+        return gradient;
     }
 
     /// Runs backward from `y`, whose gradient is `dy` (null: ones), and returns the gradients of `wanted`, which
@@ -130,6 +132,7 @@ public final class Gradients {
         if (node != null) {
             node.backward(dt, this);
             t.storage().graphUses--;
+            node.saved().forEach(s -> freeIfUnused(s.storage(), "was saved for backward and freed by it"));
         }
         for (Tensor w : wanted) {
             if (w == t) {

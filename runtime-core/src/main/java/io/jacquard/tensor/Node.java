@@ -7,6 +7,11 @@ public interface Node {
     /// The tensors whose gradients this node can write.
     List<Tensor> inputs();
 
+    /// What the operation has saved beside its result and its inputs, for [#backward] alone: freed after it.
+    default List<Tensor> saved() {
+        return List.of();
+    }
+
     /// Given the gradient `dy` of the result, writes the gradients of the inputs through `into`. `dy` is read only,
     /// but may be handed on with [Gradients#pass].
     void backward(Tensor dy, Gradients into);

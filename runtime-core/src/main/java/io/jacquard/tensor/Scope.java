@@ -140,9 +140,11 @@ public final class Scope implements AutoCloseable {
         return pool.extent();
     }
 
-    /// Bytes of the tensors this scope owns now.
+    /// Bytes of the tensors this scope owns now; of an arena scope, those of its arena.
     public long ownedBytes() {
-        return owned.stream().mapToLong(s -> Pool.rounded(s.bytes)).sum() + (arena == null ? 0 : arena.bytes);
+        return arena != null
+                ? arena.bytes
+                : owned.stream().mapToLong(s -> Pool.rounded(s.bytes)).sum();
     }
 
     /// The name in messages.
@@ -190,17 +192,23 @@ public final class Scope implements AutoCloseable {
     Storage allocate(long bytes, Object wanted) {
         long address = pool.take(bytes);
         if (address == 0) {
-            throw new DeviceOutOfMemoryException(
-                    arena == null
-                            ? session.outOfMemory(bytes, wanted)
-                            : "out of memory in the arena of scope '" + name + "': wanted " + Session.size(bytes)
-                                    + " for " + wanted
-                                    + ", " + Session.size(pool.used()) + " of " + Session.size(arena.bytes)
-                                    + " in use; measure extentBytes() of a warm-up run again");
+            throw new DeviceOutOfMemoryException(outOfMemory(bytes, wanted));
         }
-        Storage s = new Storage(session, pool, address, bytes);
+        Storage s = new Storage(session, pool, address, bytes, wanted);
         owned.add(s);
         return s;
+    }
+
+    private String outOfMemory(long bytes, Object wanted) {
+        for (Scope s = this; s != null && s.pool == pool; s = s.parent) {
+            if (s.arena != null) {
+                return "out of memory in the arena of scope '" + s.name + "': wanted " + MemoryReport.size(bytes)
+                        + " for " + wanted + ", " + MemoryReport.size(pool.used()) + " of "
+                        + MemoryReport.size(s.arena.bytes) + " in use; held by scopes: " + session.holders(pool)
+                        + "; measure extentBytes() of a warm-up run again";
+            }
+        }
+        return session.outOfMemory(bytes, wanted);
     }
 
     /// Frees the storage now if this scope owns it.
@@ -210,13 +218,18 @@ public final class Scope implements AutoCloseable {
         }
     }
 
+    /// Whether the tensors, or the arena, of this scope lie in `inside`.
+    boolean holdsIn(Pool inside) {
+        return pool == inside || arena != null && parent != null && parent.pool == inside;
+    }
+
     String summary() {
-        return name + " " + Session.size(ownedBytes());
+        return name + " " + MemoryReport.of(owned, ownedBytes());
     }
 
     @Override
     public String toString() {
-        return "scope '" + name + "' (opened at " + openedAt + ", " + Session.size(ownedBytes()) + ")";
+        return "scope '" + name + "' (opened at " + openedAt + ", " + MemoryReport.size(ownedBytes()) + ")";
     }
 
     static String describe(Iterable<Scope> scopes) {

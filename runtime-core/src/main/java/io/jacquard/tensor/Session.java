@@ -4,7 +4,6 @@ import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
 import io.jacquard.tensor.spi.Graph;
 import java.util.LinkedHashSet;
-import java.util.Locale;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeSet;
@@ -101,20 +100,18 @@ public final class Session implements AutoCloseable {
     }
 
     String outOfMemory(long bytes, Object wanted) {
-        return "out of memory on " + device() + ": wanted " + size(bytes) + " for " + wanted + ", "
-                + size(Math.max(0, backend.memoryBytes() - pool.used())) + " free of " + size(backend.memoryBytes())
-                + "; held by scopes: "
-                + scopes.stream().map(Scope::summary).collect(Collectors.joining(", "))
-                + "; try recompute or a smaller micro-batch";
+        long all = backend.memoryBytes();
+        return "out of memory on " + device() + ": wanted " + MemoryReport.size(bytes) + " for " + wanted + ", "
+                + MemoryReport.size(Math.max(0, all - pool.used())) + " free of " + MemoryReport.size(all)
+                + "; held by scopes: " + holders(pool) + "; try recompute or a smaller micro-batch";
     }
 
-    static String size(long bytes) {
-        if (bytes < 1 << 20) {
-            return bytes < 1 << 10 ? bytes + " B" : String.format(Locale.ROOT, "%.1f KiB", bytes / 1024.0);
-        }
-        return bytes < 1L << 30
-                ? String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0)
-                : String.format(Locale.ROOT, "%.1f GiB", bytes / 1073741824.0);
+    /// The open scopes that allocate in `inside`, each with the largest it owns.
+    String holders(Pool inside) {
+        return scopes.stream()
+                .filter(s -> s.holdsIn(inside))
+                .map(Scope::summary)
+                .collect(Collectors.joining(", "));
     }
 
     /// Frees everything and closes the device.

@@ -2,6 +2,7 @@ package io.jacquard.tensor;
 
 import io.jacquard.tensor.spi.Kernels;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// An immutable handle on device memory: storage, offset, shape and element type; always contiguous. With a node it
@@ -91,7 +92,7 @@ public final class Tensor {
     }
 
     static Tensor allocate(Scope scope, Shape shape, DType dtype) {
-        Storage s = scope.allocate(dtype.bytes(shape.elements()), "tensor " + shape + " " + dtype);
+        Storage s = scope.allocate(dtype.bytes(shape.elements()), new Storage.Content(shape, dtype));
         return new Tensor(s, 0, shape, dtype, null, null, false, null);
     }
 
@@ -237,14 +238,12 @@ public final class Tensor {
     /// Attaches the way back, unless the scope records nothing or no input wants a gradient: for operations, whose
     /// last line it is. The result is another handle on the same memory.
     public Tensor from(Node node) {
-        if (Scope.current().recordsGradients()) {
-            for (Tensor t : node.inputs()) {
-                if (t.needsGradient) {
-                    return recorded(node);
-                }
-            }
-        }
-        return this;
+        return records(node.inputs()) ? recorded(node) : this;
+    }
+
+    /// Whether [#from] would attach a node with these inputs here: for operations that can save memory where not.
+    public static boolean records(List<Tensor> inputs) {
+        return Scope.current().recordsGradients() && inputs.stream().anyMatch(t -> t.needsGradient);
     }
 
     /// As [#from] where a gradient is wanted by what the inputs do not show: the weights inside a recomputed block.
@@ -254,6 +253,8 @@ public final class Tensor {
 
     private Tensor recorded(Node made) {
         storage.graphUses++;
+        storage.madeBy(made);
+        made.saved().forEach(t -> t.storage.madeBy(made));
         return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name);
     }
 
@@ -396,6 +397,7 @@ public final class Tensor {
             throw new IllegalStateException(
                     "named: " + this + " is part of a graph; name the value before it is recorded");
         }
+        storage.named(name);
         return new Tensor(storage, byteOffset, shape, dtype, null, null, false, name);
     }
 

@@ -113,6 +113,42 @@ final class GradientsTest {
         }
     }
 
+    /// The identity, with something saved for backward.
+    private record Saving(Tensor x, Tensor kept) implements Node {
+        @Override
+        public List<Tensor> inputs() {
+            return List.of(x);
+        }
+
+        @Override
+        public List<Tensor> saved() {
+            return List.of(kept);
+        }
+
+        @Override
+        public void backward(Tensor dy, Gradients into) {
+            kept.address();
+            into.pass(x, dy);
+        }
+    }
+
+    @Test
+    void whatWasSavedForBackwardIsFreedByIt() {
+        Tensor x = leaf(1f, 2f);
+        Tensor kept = Tensor.of(TWO, 3f, 4f);
+        List<String> visits = new ArrayList<>();
+        Tensor before = Tell.of(x, "before", visits, kept);
+        Tensor y = Tensor.empty(TWO, DType.F32);
+        y.kernels().axpby(y, 1f, before, 0f);
+        Tensor saving = y.from(new Saving(before, kept));
+        Tensor after = Tell.of(saving, "after", visits, kept);
+        Gradients.of(after, Tensor.of(TWO, 1f, 1f), x);
+        assertEquals(List.of("after", "before, watched is gone"), visits);
+        assertEquals(
+                "tensor used after free: [2] F32 was saved for backward and freed by it",
+                assertThrows(IllegalStateException.class, kept::address).getMessage());
+    }
+
     private static Tensor leaf(float... values) {
         return Tensor.of(Shape.of(values.length), values).leaf();
     }

@@ -214,25 +214,36 @@ final class ScopeTest {
     void outOfMemoryInAnArenaSaysWhatToDo() {
         try (var _ = Scope.openArena("step", 4096)) {
             floats(512);
-            DeviceOutOfMemoryException e = assertThrows(DeviceOutOfMemoryException.class, () -> floats(768));
+            DeviceOutOfMemoryException e = assertThrows(DeviceOutOfMemoryException.class, () -> {
+                try (var _ = Scope.open("micro-batch")) {
+                    floats(768);
+                }
+            });
             assertEquals(
-                    "out of memory in the arena of scope 'step': wanted 3.0 KiB for tensor [768] F32, "
-                            + "2.0 KiB of 4.0 KiB in use; measure extentBytes() of a warm-up run again",
+                    "out of memory in the arena of scope 'step': wanted 3.0 KiB for [768] F32, 2.0 KiB of 4.0 KiB in"
+                            + " use; held by scopes: step 4.0 KiB ([512] F32 2.0 KiB), micro-batch 0 B; measure"
+                            + " extentBytes() of a warm-up run again",
                     e.getMessage());
         }
     }
 
     @Test
     void outOfMemorySaysWhoHoldsWhat() {
-        floats(1 << 20);
+        floats(1 << 20).named("weights");
         try (var _ = Scope.open("step")) {
-            floats(25 << 20);
+            floats(22 << 20);
+            floats(1 << 20);
+            floats(1 << 20);
+            floats(1 << 19).named("labels");
+            floats(1 << 18);
+            floats(1 << 18).named("scale");
             DeviceOutOfMemoryException e = assertThrows(
                     DeviceOutOfMemoryException.class, () -> Tensor.empty(Shape.of(50, 1 << 20), DType.F32));
             assertEquals(
-                    "out of memory on host:0: wanted 200.0 MiB for tensor [50, 1048576] F32, "
-                            + "96.0 MiB free of 200.0 MiB; "
-                            + "held by scopes: run 4.0 MiB, step 100.0 MiB; try recompute or a smaller micro-batch",
+                    "out of memory on host:0: wanted 200.0 MiB for [50, 1048576] F32, 96.0 MiB free of 200.0 MiB; held by"
+                            + " scopes: run 4.0 MiB (weights 4.0 MiB), step 100.0 MiB ([23068672] F32 88.0 MiB,"
+                            + " [1048576] F32 8.0 MiB, labels 2.0 MiB, 2 others 2.0 MiB); try recompute or a smaller"
+                            + " micro-batch",
                     e.getMessage());
         }
         session.close();

@@ -55,10 +55,10 @@ public interface Kernels {
     /// `out[n, c] = x[n, c] + row[c]`.
     void addRow(Tensor out, Tensor x, Tensor row);
 
-    /// GELU, tanh form: `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.
+    /// GELU, tanh form: `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`. `out` may be `x`.
     void gelu(Tensor out, Tensor x);
 
-    /// `dx = dy * gelu'(x) + beta * dx`.
+    /// `dx = dy * gelu'(x) + beta * dx`. `dx` may be `x` where `beta` is 0.
     void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta);
 
     /// SwiGLU: `x[n, 2f]` holds gate then up; `out[n, f] = gate * sigmoid(gate) * up`.

@@ -76,6 +76,17 @@ final class PointwiseCases {
             t.run(k -> k.gelu(out.tensor(), x.tensor()));
             t.expect(out, m -> Reference.map(m, n, (_, i) -> Reference.gelu(m, x.initial()[i])));
         });
+        table.add("gelu", n + " in place " + dtype, t -> {
+            Operand x = t.in("x", dtype, normal(3), n);
+            t.run(k -> k.gelu(x.tensor(), x.tensor()));
+            t.expect(x, m -> Reference.map(m, n, (_, i) -> Reference.gelu(m, x.initial()[i])));
+        });
+        table.add("geluGrad", n + " in place " + dtype, t -> {
+            Operand dy = t.in("dy", dtype, normal(1), n);
+            Operand x = t.in("x", dtype, normal(3), n);
+            t.run(k -> k.geluGrad(x.tensor(), dy.tensor(), x.tensor(), 0f));
+            t.expect(x, m -> Reference.map(m, n, (_, i) -> Reference.geluGrad(m, dy.initial()[i], x.initial()[i])));
+        });
     }
 
     private static void sum(Table table, DType dtype, int n) {
