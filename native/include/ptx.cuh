@@ -129,6 +129,17 @@ PTX float ex2(float x) {
 #endif
 }
 
+// 1 / x, denormal inputs and results are 0; relative error 2^-23.
+PTX float rcp(float x) {
+#ifdef __CUDACC__
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+    return r;
+#else
+    return emulator::flushed(1.f / emulator::flushed(x));
+#endif
+}
+
 // log2(x), denormals as in ex2.
 PTX float lg2(float x) {
 #ifdef __CUDACC__
