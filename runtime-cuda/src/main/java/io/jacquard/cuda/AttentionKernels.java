@@ -1,0 +1,25 @@
+package io.jacquard.cuda;
+
+import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.tensor.Tensor;
+
+/// Causal attention and rotary embedding.
+final class AttentionKernels {
+    private final Launcher launcher;
+
+    AttentionKernels(Launcher launcher) {
+        this.launcher = launcher;
+    }
+
+    void rope(Tensor out, Tensor x, int heads, int headDim, float base, int firstPosition, boolean inverse) {
+        Absent.kernel(launcher, "rope");
+    }
+
+    void attention(Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
+        Absent.kernel(launcher, "attention");
+    }
+
+    void attentionGrad(Tensor dQkv, Tensor dOut, Tensor qkv, Tensor out, Tensor lse, int heads, int kvHeads) {
+        Absent.kernel(launcher, "attentionGrad");
+    }
+}

@@ -1,0 +1,135 @@
+package io.jacquard.cuda;
+
+import io.jacquard.cuda.driver.CapturedGraph;
+import io.jacquard.cuda.driver.Gpu;
+import io.jacquard.cuda.driver.KernelLibrary;
+import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.tensor.Device;
+import io.jacquard.tensor.spi.Backend;
+import io.jacquard.tensor.spi.Graph;
+import io.jacquard.tensor.spi.Kernels;
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashSet;
+import java.util.Set;
+
+/// One GPU. Launches and copies happen in the order of one stream, behind the host.
+final class CudaBackend implements Backend {
+    private final Device device;
+    private final Gpu gpu;
+    private final KernelLibrary library;
+    private final Launcher launcher;
+    private final Kernels kernels;
+    private final Set<Long> reserved = new LinkedHashSet<>();
+
+    CudaBackend(Device device, Gpu gpu) {
+        this.device = device;
+        this.gpu = gpu;
+        this.library = KernelImage.load(gpu);
+        this.launcher = new Launcher(gpu, library);
+        this.kernels = new CudaKernels(launcher);
+    }
+
+    @Override
+    public Device device() {
+        return device;
+    }
+
+    @Override
+    public Kernels kernels() {
+        return kernels;
+    }
+
+    @Override
+    public long memoryBytes() {
+        return gpu.memoryBytes();
+    }
+
+    @Override
+    public long reserve(long bytes) {
+        long address = gpu.allocate(bytes);
+        if (address != 0) {
+            reserved.add(address);
+        }
+        return address;
+    }
+
+    @Override
+    public void unreserve(long address) {
+        if (!reserved.remove(address)) {
+            throw new IllegalArgumentException("unreserve: address " + address + " was never reserved on " + device);
+        }
+        gpu.free(address);
+    }
+
+    @Override
+    public void upload(long destination, MemorySegment source) {
+        refuseInCapture("upload");
+        gpu.upload(destination, source);
+    }
+
+    @Override
+    public void download(MemorySegment destination, long source) {
+        refuseInCapture("download");
+        gpu.download(destination, source);
+    }
+
+    @Override
+    public void synchronize() {
+        refuseInCapture("synchronize");
+        gpu.synchronize();
+    }
+
+    private void refuseInCapture(String what) {
+        if (gpu.isCapturing()) {
+            throw new IllegalStateException(
+                    what + ": not possible during capture, which records launches without running"
+                            + " them; copy inputs before capture() and refresh them between replays");
+        }
+    }
+
+    @Override
+    public Graph capture(Runnable work) {
+        if (gpu.isCapturing()) {
+            throw new IllegalStateException("capture: already capturing; captures do not nest");
+        }
+        gpu.beginCapture();
+        boolean recorded = false;
+        try {
+            work.run();
+            recorded = true;
+        } finally {
+            if (!recorded) {
+                gpu.abandonCapture();
+            }
+        }
+        return new Recorded(gpu.endCapture());
+    }
+
+    private final class Recorded implements Graph {
+        private final CapturedGraph graph;
+
+        Recorded(CapturedGraph graph) {
+            this.graph = graph;
+        }
+
+        @Override
+        public void replay() {
+            refuseInCapture("replay");
+            graph.replay();
+        }
+
+        @Override
+        public void close() {
+            graph.close();
+        }
+    }
+
+    @Override
+    public void close() {
+        launcher.close();
+        reserved.forEach(gpu::free);
+        reserved.clear();
+        library.close();
+        gpu.close();
+    }
+}

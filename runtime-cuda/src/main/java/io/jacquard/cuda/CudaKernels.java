@@ -1,0 +1,290 @@
+package io.jacquard.cuda;
+
+import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Epilogue;
+import io.jacquard.tensor.spi.Kernels;
+import org.jspecify.annotations.Nullable;
+
+/// Hands each operation to its family.
+final class CudaKernels implements Kernels {
+    private final MovingKernels moving;
+    private final PointwiseKernels pointwise;
+    private final MatmulKernels matmul;
+    private final ReduceKernels reduce;
+    private final NormKernels norm;
+    private final AttentionKernels attention;
+    private final TokenKernels token;
+    private final OptimizerKernels optimizer;
+
+    CudaKernels(Launcher launcher) {
+        moving = new MovingKernels(launcher);
+        pointwise = new PointwiseKernels(launcher);
+        matmul = new MatmulKernels(launcher);
+        reduce = new ReduceKernels(launcher);
+        norm = new NormKernels(launcher);
+        attention = new AttentionKernels(launcher);
+        token = new TokenKernels(launcher);
+        optimizer = new OptimizerKernels(launcher);
+    }
+
+    // ---- moving and filling
+
+    @Override
+    public void fill(Tensor out, float value) {
+        moving.fill(out, value);
+    }
+
+    @Override
+    public void cast(Tensor out, Tensor x) {
+        moving.cast(out, x);
+    }
+
+    @Override
+    public void copy(
+            Tensor out,
+            long outOffset,
+            long[] outStrides,
+            Tensor x,
+            long xOffset,
+            long[] xStrides,
+            int[] sizes,
+            float beta) {
+        moving.copy(out, outOffset, outStrides, x, xOffset, xStrides, sizes, beta);
+    }
+
+    @Override
+    public void random(Tensor out, float deviation, long seed, int site) {
+        moving.random(out, deviation, seed, site);
+    }
+
+    // ---- element by element
+
+    @Override
+    public void axpby(Tensor out, float a, Tensor x, float beta) {
+        pointwise.axpby(out, a, x, beta);
+    }
+
+    @Override
+    public void scale(Tensor out, Tensor x, Tensor factor) {
+        pointwise.scale(out, x, factor);
+    }
+
+    @Override
+    public void add(Tensor out, Tensor x, Tensor y) {
+        pointwise.add(out, x, y);
+    }
+
+    @Override
+    public void mul(Tensor out, Tensor x, Tensor y, float beta) {
+        pointwise.mul(out, x, y, beta);
+    }
+
+    @Override
+    public void addRow(Tensor out, Tensor x, Tensor row) {
+        pointwise.addRow(out, x, row);
+    }
+
+    @Override
+    public void gelu(Tensor out, Tensor x) {
+        pointwise.gelu(out, x);
+    }
+
+    @Override
+    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
+        pointwise.geluGrad(dx, dy, x, beta);
+    }
+
+    @Override
+    public void swiGlu(Tensor out, Tensor x) {
+        pointwise.swiGlu(out, x);
+    }
+
+    @Override
+    public void swiGluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
+        pointwise.swiGluGrad(dx, dy, x, beta);
+    }
+
+    @Override
+    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta) {
+        pointwise.dropout(out, x, p, seed, counters, site, beta);
+    }
+
+    // ---- matrix products
+
+    @Override
+    public void matmul(Tensor out, Tensor a, boolean ta, Tensor b, boolean tb, float beta, Epilogue epilogue) {
+        matmul.matmul(out, a, ta, b, tb, beta, epilogue);
+    }
+
+    @Override
+    public void sumRows(Tensor out, Tensor x, float beta) {
+        reduce.sumRows(out, x, beta);
+    }
+
+    @Override
+    public void sum(Tensor out, Tensor x) {
+        reduce.sum(out, x);
+    }
+
+    // ---- norms
+
+    @Override
+    public void layerNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor mean,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            Tensor bias,
+            float epsilon) {
+        norm.layerNorm(out, total, mean, rstd, x, residual, weight, bias, epsilon);
+    }
+
+    @Override
+    public void layerNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            @Nullable Tensor dBias,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor mean,
+            Tensor rstd,
+            Tensor weight) {
+        norm.layerNormGrad(dx, beta, dWeight, dBias, weightBeta, dy, x, mean, rstd, weight);
+    }
+
+    @Override
+    public void rmsNorm(
+            Tensor out,
+            @Nullable Tensor total,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            float epsilon) {
+        norm.rmsNorm(out, total, rstd, x, residual, weight, epsilon);
+    }
+
+    @Override
+    public void rmsNormGrad(
+            @Nullable Tensor dx,
+            float beta,
+            @Nullable Tensor dWeight,
+            float weightBeta,
+            Tensor dy,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight) {
+        norm.rmsNormGrad(dx, beta, dWeight, weightBeta, dy, x, rstd, weight);
+    }
+
+    // ---- attention
+
+    @Override
+    public void softmax(Tensor out, Tensor x) {
+        norm.softmax(out, x);
+    }
+
+    @Override
+    public void softmaxGrad(Tensor dx, Tensor dy, Tensor y, float beta) {
+        norm.softmaxGrad(dx, dy, y, beta);
+    }
+
+    @Override
+    public void rope(Tensor out, Tensor x, int heads, int headDim, float base, int firstPosition, boolean inverse) {
+        attention.rope(out, x, heads, headDim, base, firstPosition, inverse);
+    }
+
+    @Override
+    public void attention(Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
+        attention.attention(out, lse, qkv, heads, kvHeads);
+    }
+
+    @Override
+    public void attentionGrad(Tensor dQkv, Tensor dOut, Tensor qkv, Tensor out, Tensor lse, int heads, int kvHeads) {
+        attention.attentionGrad(dQkv, dOut, qkv, out, lse, heads, kvHeads);
+    }
+
+    // ---- tokens
+
+    @Override
+    public void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions) {
+        token.embedding(out, table, ids, positions);
+    }
+
+    @Override
+    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta) {
+        token.embeddingGrad(dTable, dy, ids, beta);
+    }
+
+    @Override
+    public void crossEntropy(Tensor losses, Tensor logits, Tensor labels, @Nullable Tensor scale) {
+        token.crossEntropy(losses, logits, labels, scale);
+    }
+
+    // ---- optimizers, over flat tensors
+
+    @Override
+    public void norm(Tensor out, Tensor gradients) {
+        reduce.norm(out, gradients);
+    }
+
+    @Override
+    public void count(Tensor counter, Tensor flag, int index) {
+        reduce.count(counter, flag, index);
+    }
+
+    @Override
+    public void adamW(
+            Tensor values,
+            Tensor master,
+            Tensor m,
+            Tensor v,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor step,
+            Tensor norm,
+            Tensor decays,
+            float beta1,
+            float beta2,
+            float epsilon,
+            float weightDecay,
+            float clip) {
+        optimizer.adamW(
+                values,
+                master,
+                m,
+                v,
+                gradients,
+                learningRate,
+                step,
+                norm,
+                decays,
+                beta1,
+                beta2,
+                epsilon,
+                weightDecay,
+                clip);
+    }
+
+    @Override
+    public void sgd(
+            Tensor values,
+            Tensor master,
+            Tensor momentum,
+            Tensor gradients,
+            Tensor learningRate,
+            Tensor norm,
+            Tensor decays,
+            float momentumFactor,
+            float weightDecay,
+            float clip) {
+        optimizer.sgd(
+                values, master, momentum, gradients, learningRate, norm, decays, momentumFactor, weightDecay, clip);
+    }
+}

@@ -1,0 +1,125 @@
+package io.jacquard.cuda.driver;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.jacquard.tensor.DeviceException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// The driver of this process, found and initialised.
+public final class Driver {
+    private static @Nullable Driver initialised;
+
+    private final DriverLibrary library;
+    private final Optional<MethodHandle> emulatorError;
+
+    private Driver(DriverLibrary library) {
+        this.library = library;
+        this.emulatorError = library.addressFunction("jacquard_emulator_error");
+    }
+
+    /// Finds the library and initialises the driver; the second time returns at once.
+    ///
+    /// @throws DeviceException with what was tried, or why the driver refused
+    public static synchronized Driver get() {
+        if (initialised == null) {
+            Driver driver = new Driver(DriverLibrary.get());
+            try {
+                driver.check(Calls.init(0), "cuda: cuInit");
+            } catch (ExceptionInInitializerError e) {
+                if (e.getCause() instanceof DeviceException missing) {
+                    throw missing;
+                }
+                throw e;
+            }
+            initialised = driver;
+        }
+        return initialised;
+    }
+
+    /// The file that was opened.
+    public String path() {
+        return library.path();
+    }
+
+    /// Whether this is the emulator of this project.
+    public boolean isEmulator() {
+        return emulatorError.isPresent();
+    }
+
+    /// As the driver counts: 12040 is 12.4.
+    public int version() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment version = arena.allocate(JAVA_INT);
+            check(Calls.driverGetVersion(version.address()), "cuda: cuDriverGetVersion");
+            return version.get(JAVA_INT, 0);
+        }
+    }
+
+    /// How many devices there are; `CUDA_VISIBLE_DEVICES` hides some.
+    public int deviceCount() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(JAVA_INT);
+            check(Calls.deviceGetCount(count.address()), "cuda: cuDeviceGetCount");
+            return count.get(JAVA_INT, 0);
+        }
+    }
+
+    /// Opens a device for the calling thread.
+    ///
+    /// @throws DeviceException if there is none of that number
+    public Gpu open(int ordinal) {
+        int count = deviceCount();
+        if (ordinal >= count) {
+            throw new DeviceException("device: cuda:" + ordinal + " does not exist; the driver shows " + count
+                    + (count == 1 ? " device, cuda:0" : " devices")
+                    + "; CUDA_VISIBLE_DEVICES may hide some, nvidia-smi -L lists all");
+        }
+        return new Gpu(this, ordinal);
+    }
+
+    void check(int result, String operation) {
+        if (result != 0) {
+            throw failure(result, operation);
+        }
+    }
+
+    /// What the driver says about an error, behind what was asked of it.
+    DeviceException failure(int result, String operation) {
+        StringBuilder text = new StringBuilder(operation).append(": ");
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment at = arena.allocate(JAVA_LONG);
+            String name =
+                    Calls.getErrorName(result, at.address()) == 0 ? DriverLibrary.text(at.get(JAVA_LONG, 0)) : null;
+            text.append(name == null ? "CUDA error" : name)
+                    .append(" (")
+                    .append(result)
+                    .append(")");
+            String words =
+                    Calls.getErrorString(result, at.address()) == 0 ? DriverLibrary.text(at.get(JAVA_LONG, 0)) : null;
+            if (words != null) {
+                text.append(": ").append(words);
+            }
+        }
+        String detail = emulatorText();
+        if (detail != null && !detail.isBlank()) {
+            text.append("; emulator: ").append(detail);
+        }
+        return new DeviceException(text.toString());
+    }
+
+    private @Nullable String emulatorText() {
+        if (emulatorError.isEmpty()) {
+            return null;
+        }
+        try {
+            return DriverLibrary.text((long) emulatorError.get().invokeExact());
+        } catch (Throwable t) {
+            throw new IllegalStateException("cuda: the call of jacquard_emulator_error failed in Java", t);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+package io.jacquard.cuda.driver;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.jacquard.tensor.DeviceException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/// One opened device: its primary context, its memory and one stream, in whose order everything happens.
+///
+/// **Thread**: the one that opened it.
+public final class Gpu implements AutoCloseable {
+    private static final int ATTRIBUTE_MULTIPROCESSORS = 16;
+    private static final int ATTRIBUTE_MAJOR = 75;
+    private static final int ATTRIBUTE_MINOR = 76;
+    private static final int ATTRIBUTE_SHARED_OPTIN = 97;
+    private static final int STREAM_NON_BLOCKING = 1;
+
+    /// Relaxed: the host may still allocate while it records, as it may on the CPU.
+    private static final int CAPTURE_RELAXED = 2;
+
+    private static final int OUT_OF_MEMORY = 2;
+
+    private final Driver driver;
+    private final int ordinal;
+    private final int device;
+    private final String name;
+    private final int capability;
+    private final int multiprocessors;
+    private final int sharedBytes;
+    private final long memoryBytes;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment result = arena.allocate(256, 8);
+    private final long stream;
+    private final Staging staging;
+    private boolean capturing;
+
+    Gpu(Driver driver, int ordinal) {
+        this.driver = driver;
+        this.ordinal = ordinal;
+        check(Calls.deviceGet(result.address(), ordinal), "cuDeviceGet");
+        device = result.get(JAVA_INT, 0);
+        check(Calls.deviceGetName(result.address(), (int) result.byteSize(), device), "cuDeviceGetName");
+        name = result.getString(0);
+        capability = 10 * attribute(ATTRIBUTE_MAJOR) + attribute(ATTRIBUTE_MINOR);
+        multiprocessors = attribute(ATTRIBUTE_MULTIPROCESSORS);
+        sharedBytes = attribute(ATTRIBUTE_SHARED_OPTIN);
+        check(Calls.deviceTotalMem(result.address(), device), "cuDeviceTotalMem");
+        memoryBytes = result.get(JAVA_LONG, 0);
+        check(Calls.primaryCtxRetain(result.address(), device), "opening the device");
+        check(Calls.ctxSetCurrent(result.get(JAVA_LONG, 0)), "cuCtxSetCurrent");
+        check(Calls.streamCreate(result.address(), STREAM_NON_BLOCKING), "cuStreamCreate");
+        stream = result.get(JAVA_LONG, 0);
+        staging = new Staging(this);
+    }
+
+    private int attribute(int attribute) {
+        check(Calls.deviceGetAttribute(result.address(), attribute, device), "cuDeviceGetAttribute");
+        return result.get(JAVA_INT, 0);
+    }
+
+    /// As the driver calls it.
+    public String name() {
+        return name;
+    }
+
+    /// Compute capability: 80, 89, 90, 100, 120.
+    public int capability() {
+        return capability;
+    }
+
+    /// Streaming multiprocessors.
+    public int multiprocessors() {
+        return multiprocessors;
+    }
+
+    /// The most shared memory that one block may ask for.
+    public int sharedBytes() {
+        return sharedBytes;
+    }
+
+    /// Device memory in all.
+    public long memoryBytes() {
+        return memoryBytes;
+    }
+
+    /// Device memory that nobody holds now, on the whole device.
+    public long freeBytes() {
+        check(Calls.memGetInfo(result.address(), result.address() + 8), "cuMemGetInfo");
+        return result.get(JAVA_LONG, 0);
+    }
+
+    /// A block aligned to 256 bytes, or 0 when there is none left.
+    public long allocate(long bytes) {
+        int code = Calls.memAlloc(result.address(), bytes);
+        if (code == OUT_OF_MEMORY) {
+            return 0;
+        }
+        check(code, "allocating " + bytes + " bytes");
+        return result.get(JAVA_LONG, 0);
+    }
+
+    /// Gives a block back. Waits for the work that may use it.
+    public void free(long address) {
+        // an error of an earlier launch would be reported here, and hide the one that ended the session
+        int _ = Calls.memFree(address);
+    }
+
+    /// Copies host memory, heap or not, behind the work before it; the source may change at once.
+    public void upload(long destination, MemorySegment source) {
+        staging.upload(destination, source);
+    }
+
+    /// Waits for the work before it, then copies to host memory.
+    public void download(MemorySegment destination, long source) {
+        staging.download(destination, source);
+    }
+
+    /// Waits until all that was asked is done.
+    public void synchronize() {
+        check(Calls.streamSynchronize(stream), "waiting for the device");
+    }
+
+    /// From here on launches are recorded, until [#endCapture] or [#abandonCapture].
+    public void beginCapture() {
+        check(Calls.streamBeginCapture(stream, CAPTURE_RELAXED), "cuStreamBeginCapture");
+        capturing = true;
+    }
+
+    /// What was recorded, ready to be launched.
+    public CapturedGraph endCapture() {
+        capturing = false;
+        check(Calls.streamEndCapture(stream, result.address()), "cuStreamEndCapture");
+        long graph = result.get(JAVA_LONG, 0);
+        try {
+            check(Calls.graphInstantiate(result.address(), graph, 0), "cuGraphInstantiate");
+            return new CapturedGraph(this, result.get(JAVA_LONG, 0));
+        } finally {
+            int _ = Calls.graphDestroy(graph);
+        }
+    }
+
+    /// Forgets what was recorded: the work failed half way.
+    public void abandonCapture() {
+        capturing = false;
+        if (Calls.streamEndCapture(stream, result.address()) == 0 && result.get(JAVA_LONG, 0) != 0) {
+            int _ = Calls.graphDestroy(result.get(JAVA_LONG, 0));
+        }
+    }
+
+    /// Whether launches are being recorded.
+    public boolean isCapturing() {
+        return capturing;
+    }
+
+    long stream() {
+        return stream;
+    }
+
+    Driver driver() {
+        return driver;
+    }
+
+    void check(int code, String operation) {
+        if (code != 0) {
+            throw failure(code, operation);
+        }
+    }
+
+    DeviceException failure(int code, String operation) {
+        return driver.failure(code, "cuda:" + ordinal + ": " + operation);
+    }
+
+    /// Waits for the device and lets it go. Memory that is still allocated dies with the last session on the
+    /// device.
+    @Override
+    public void close() {
+        int _ = Calls.streamSynchronize(stream);
+        staging.close();
+        int _ = Calls.streamDestroy(stream);
+        int _ = Calls.primaryCtxRelease(device);
+        arena.close();
+    }
+}

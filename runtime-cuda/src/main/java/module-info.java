@@ -1,0 +1,8 @@
+/// The CUDA backend of Jacquard: the same training on an NVIDIA GPU, or on the emulated driver.
+module io.jacquard.cuda {
+    requires static transitive org.jspecify;
+    requires io.jacquard.core;
+
+    provides io.jacquard.tensor.spi.BackendProvider with
+            io.jacquard.cuda.CudaProvider;
+}

@@ -1,0 +1,123 @@
+package io.jacquard.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.jacquard.cuda.driver.Driver;
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Device;
+import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Backend;
+import io.jacquard.tensor.spi.Graph;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+final class CudaBackendTest {
+    private static Session open() {
+        return EmulatedDevice.open(90);
+    }
+
+    @Test
+    void capturingRecordsAndReplayRuns() {
+        try (Session session = open()) {
+            Tensor y = Tensor.zeros(Shape.of(3), DType.F32);
+            try (Graph graph = session.capture(() -> {
+                y.kernels().fill(y, 2f);
+                y.kernels().fill(y.rows(1, 2), 5f);
+            })) {
+                assertArrayEquals(new float[3], y.toFloats());
+                graph.replay();
+                assertArrayEquals(new float[] {2f, 5f, 2f}, y.toFloats());
+                y.copyFrom(new float[3]);
+                graph.replay();
+                assertArrayEquals(new float[] {2f, 5f, 2f}, y.toFloats());
+            }
+        }
+    }
+
+    @Test
+    void copiesAreRefusedDuringCapture() {
+        try (Session session = open()) {
+            Tensor x = Tensor.of(Shape.of(1), 1f);
+            IllegalStateException e = assertThrows(
+                    IllegalStateException.class, () -> session.capture(() -> x.copyFrom(new float[] {2f})));
+            assertEquals(
+                    "upload: not possible during capture, which records launches without running them; copy inputs"
+                            + " before capture() and refresh them between replays",
+                    e.getMessage());
+            assertThrows(IllegalStateException.class, () -> session.capture(x::toFloats));
+            assertThrows(IllegalStateException.class, () -> session.capture(session::synchronize));
+            e = assertThrows(IllegalStateException.class, () -> session.capture(() -> session.capture(() -> {})));
+            assertEquals("capture: already capturing; captures do not nest", e.getMessage());
+            assertEquals(1f, x.item(), "capture failed, so launches run again");
+        }
+    }
+
+    @Test
+    void aClosedGraphIsRefused() {
+        try (Session session = open()) {
+            Graph graph = session.capture(() -> {});
+            graph.close();
+            assertEquals(
+                    "replay: the graph is closed",
+                    assertThrows(IllegalStateException.class, graph::replay).getMessage());
+        }
+    }
+
+    @Test
+    void aDeviceThatIsNotThereIsRefused() {
+        int count = Driver.get().deviceCount();
+        DeviceException e = assertThrows(DeviceException.class, () -> Session.open("cuda:" + count));
+        assertTrue(
+                e.getMessage().startsWith("device: cuda:" + count + " does not exist; the driver shows " + count),
+                e::getMessage);
+    }
+
+    @Test
+    void memoryIsAlignedAndLimited() {
+        Device device = Device.parse("cuda");
+        try (Backend backend = new CudaBackend(device, Driver.get().open(0))) {
+            assertEquals(device, backend.device());
+            assertEquals(0, backend.reserve(backend.memoryBytes() + 1));
+            long address = backend.reserve(1000);
+            assertEquals(0, address % 256);
+            backend.unreserve(address);
+            IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> backend.unreserve(address));
+            assertEquals("unreserve: address " + address + " was never reserved on cuda:0", e.getMessage());
+        }
+    }
+
+    /// Longer than the whole ring of staging memory, and not a multiple of its parts.
+    @Test
+    void largeCopiesComeBackWhole() {
+        try (var _ = open()) {
+            int n = 5_000_001;
+            int[] values = IntStream.range(0, n).toArray();
+            Tensor x = Tensor.of(Shape.of(n), values);
+            Arrays.fill(values, -1);
+            assertArrayEquals(IntStream.range(0, n).toArray(), x.toInts());
+            assertArrayEquals(new int[] {n - 2}, x.rows(n - 2, n - 1).toInts());
+        }
+    }
+
+    /// Each source is overwritten as soon as the copy returns, and there are more copies than parts of the ring.
+    @Test
+    void smallCopiesKeepTheirOrder() {
+        try (var _ = open()) {
+            Tensor x = Tensor.zeros(Shape.of(3), DType.I32);
+            int[] host = new int[3];
+            for (int i = 0; i < 1000; i++) {
+                Arrays.fill(host, i);
+                x.copyFrom(host);
+            }
+            Arrays.fill(host, -1);
+            assertArrayEquals(new int[] {999, 999, 999}, x.toInts());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+package io.jacquard.cuda;
+
+import io.jacquard.cuda.driver.Emulator;
+import io.jacquard.tensor.Session;
+
+/// Sessions on the emulated driver.
+final class EmulatedDevice {
+    private EmulatedDevice() {}
+
+    /// Opens the device as one of compute capability `capability`: 80 or 90.
+    static Session open(int capability) {
+        Emulator.configure("arch", Integer.toString(capability));
+        return Session.open("cuda");
+    }
+}

@@ -1,0 +1,91 @@
+package io.jacquard.cuda.driver;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import java.lang.management.ManagementFactory;
+import org.junit.jupiter.api.Test;
+
+final class LauncherTest {
+    /// Recorded, not run: the emulator takes milliseconds for a launch, and what is measured is the host.
+    @Test
+    void aLaunchAllocatesNothing() {
+        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        try (Session session = Session.open("cuda")) {
+            Tensor x = Tensor.zeros(Shape.of(100), DType.F32);
+            int launches = 20_000;
+            long[] bytes = new long[1];
+            session.capture(() -> {
+                        for (int i = 0; i < launches; i++) {
+                            x.kernels().fill(x, i);
+                        }
+                        long before = threads.getCurrentThreadAllocatedBytes();
+                        for (int i = 0; i < launches; i++) {
+                            x.kernels().fill(x, i);
+                        }
+                        bytes[0] = threads.getCurrentThreadAllocatedBytes() - before;
+                    })
+                    .close();
+            // a few hundred bytes are the measurement's own
+            assertTrue(bytes[0] < launches, () -> launches + " launches allocated " + bytes[0] + " bytes");
+        }
+    }
+
+    @Test
+    void aMissingKernelIsNamed() {
+        try (Gpu gpu = Driver.get().open(0);
+                KernelLibrary library = KernelLibrary.load(gpu, new byte[1], "test")) {
+            assertEquals(
+                    "cuda: there is no kernel nothing_f32 in test; the kernels are older than this program: build"
+                            + " them again",
+                    assertThrows(DeviceException.class, () -> library.kernel("nothing_f32"))
+                            .getMessage());
+        }
+    }
+
+    @Test
+    void aLaunchThatTheDriverRefusesNamesKernelAndOperands() {
+        try (Gpu gpu = Driver.get().open(0);
+                KernelLibrary library = KernelLibrary.load(gpu, new byte[1], "test");
+                Launcher launcher = new Launcher(gpu, library)) {
+            DeviceException e = assertThrows(DeviceException.class, () -> {
+                launcher.start(launcher.kernel("fill_f32"))
+                        .tensor(null)
+                        .float32(1f)
+                        .int64(1)
+                        .run(1, 4096);
+                gpu.synchronize();
+            });
+            assertTrue(
+                    e.getMessage().startsWith("cuda:0: kernel fill_f32 on 1x1x1 blocks of 4096 threads"),
+                    e::getMessage);
+        }
+    }
+
+    @Test
+    void theWorkspaceGrowsOutsideCaptureOnly() {
+        try (Gpu gpu = Driver.get().open(0);
+                KernelLibrary library = KernelLibrary.load(gpu, new byte[1], "test");
+                Launcher launcher = new Launcher(gpu, library)) {
+            long first = launcher.workspace(100);
+            assertEquals(0, first % 256);
+            assertEquals(first, launcher.workspace(1 << 20), "the smallest block is 1 MiB");
+            launcher.workspace((1 << 20) + 1);
+            gpu.beginCapture();
+            launcher.workspace(2 << 20);
+            IllegalStateException e =
+                    assertThrows(IllegalStateException.class, () -> launcher.workspace((2 << 20) + 1));
+            assertEquals(
+                    "capture: a kernel needs a workspace of 2097153 bytes and has 2097152; run the work once before"
+                            + " it is captured",
+                    e.getMessage());
+            gpu.abandonCapture();
+        }
+    }
+}
