@@ -13,14 +13,25 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Layers declare parameters under a path (`weights.in("h").in(3).declare("attn.c_attn.weight", ...)`); then
 /// [#allocate] makes the two flat tensors in the current scope. Every parameter starts at a multiple of [#ALIGNMENT]
-/// elements; the gaps are zero. Consecutive parameters of one [#segment] form a range of the flat tensors.
+/// elements; the gaps are zero.
+///
+/// Consecutive parameters of one [#segment] (embedding, one block, head) form a range of the flat tensors, which can
+/// also have memory of its own: [#bind] instead of [#allocate].
 public final class Weights {
     /// Elements. One entry of the optimizer's decay table covers this many, and 256 elements keep every parameter
     /// on a 512-byte boundary even in two-byte dtypes.
     public static final int ALIGNMENT = 256;
 
     /// A range of the flat tensors that belongs together: embedding, one block, head.
-    public record Segment(String name, long offset, long elements) {}
+    ///
+    /// @param name what [Weights#segment] called it; empty for what was declared before the first
+    /// @param offset where it starts, in elements
+    /// @param elements how many, a multiple of [Weights#ALIGNMENT] times the number of shards
+    public record Segment(String name, long offset, long elements) {
+        boolean holds(long element) {
+            return element >= offset && element < offset + elements;
+        }
+    }
 
     private final String path;
     private final Model model;
@@ -29,7 +40,18 @@ public final class Weights {
         final Map<String, Parameter> parameters = new LinkedHashMap<>();
         final Map<String, Long> offsets = new LinkedHashMap<>();
         final Map<String, Long> segmentStarts = new LinkedHashMap<>();
+        final int shards;
         long elements;
+        boolean bound;
+
+        Model(int shards) {
+            this.shards = shards;
+        }
+
+        long padded() {
+            long unit = (long) ALIGNMENT * shards;
+            return (elements + unit - 1) / unit * unit;
+        }
 
         @Nullable
         Tensor values;
@@ -40,7 +62,18 @@ public final class Weights {
 
     /// Empty, for one model.
     public Weights() {
-        this("", new Model());
+        this(1);
+    }
+
+    /// Empty, for one model whose segments are padded so that each divides into `shards` equal parts of whole
+    /// [#ALIGNMENT] blocks.
+    ///
+    /// @throws IllegalArgumentException if `shards` is not positive
+    public Weights(int shards) {
+        if (shards < 1) {
+            throw new IllegalArgumentException("weights: " + shards + " shards; expected at least 1");
+        }
+        this("", new Model(shards));
     }
 
     private Weights(String path, Model model) {
@@ -60,7 +93,10 @@ public final class Weights {
 
     /// What is declared from here on belongs to the segment `name`.
     public Weights segment(String name) {
-        model.segmentStarts.putIfAbsent(name, model.elements);
+        if (!model.segmentStarts.containsKey(name)) {
+            model.elements = model.padded();
+            model.segmentStarts.put(name, model.elements);
+        }
         return this;
     }
 
@@ -75,7 +111,7 @@ public final class Weights {
     /// @throws IllegalArgumentException if there is one of this name
     /// @throws IllegalStateException after [#allocate]
     public Parameter declare(String name, Shape shape, Init init) {
-        if (model.values != null) {
+        if (model.bound) {
             throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
         }
         Parameter p = new Parameter(path + name, shape, init);
@@ -87,30 +123,65 @@ public final class Weights {
         return p;
     }
 
-    /// Allocates and initialises everything in the current scope. A value depends only on `seed`, the parameter's
-    /// name and the element's index: not on the order of declaration or on how the model is sharded.
+    /// Allocates and initialises everything in the current scope: all segments in one flat tensor of values and one of
+    /// gradients, which optimizers update in one launch. A value does not depend on the order of declaration or on how
+    /// the model is sharded.
     ///
     /// @param values dtype of the weights
     /// @param gradients dtype of the gradients: that of the values to save memory, F32 to accumulate long
     public void allocate(DType values, DType gradients, long seed) {
-        if (model.values != null) {
+        if (model.bound) {
             throw new IllegalStateException("weights: allocate() was called before");
         }
-        Shape flat = Shape.of(Math.toIntExact(model.elements));
+        Shape flat = Shape.of(Math.toIntExact(model.padded()));
         Tensor v = Tensor.zeros(flat, values).named("weights");
         Tensor g = Tensor.zeros(flat, gradients).named("gradients"); // the gaps stay zero: they count in no norm
         model.values = v;
         model.gradients = g;
-        for (Parameter p : model.parameters.values()) {
-            long offset = offset(p);
-            Tensor value = v.slice(offset, p.shape());
-            if (p.init().deviation() > 0f) {
-                v.kernels().random(value, p.init().deviation(), seed, p.name().hashCode());
-            } else if (p.init().constant() != 0f) {
-                v.kernels().fill(value, p.init().constant());
-            }
-            p.bind(value.leaf(g.slice(offset, p.shape()), p.name()));
+        for (Segment s : segments()) {
+            Shape range = Shape.of(Math.toIntExact(s.elements()));
+            bind(s, v.slice(s.offset(), range), g.slice(s.offset(), range));
+            initialise(s, seed);
         }
+    }
+
+    /// Gives the parameters of one segment other memory, for as long as it lives: `values` and `gradients`, each
+    /// `[segment.elements()]`. The next backward overwrites these gradients. With segments bound one by one, and not
+    /// by [#allocate], there are no [#values] and [#gradients] of the whole.
+    ///
+    /// @throws IllegalArgumentException if the segment is not one of this model's, or the sizes differ
+    public void bind(Segment segment, Tensor values, Tensor gradients) {
+        if (!segments().contains(segment)) {
+            throw new IllegalArgumentException("weights: " + segment + " is not among " + segments());
+        }
+        if (values.size() != segment.elements() || gradients.size() != segment.elements()) {
+            throw new IllegalArgumentException("weights: segment '" + segment.name() + "' of " + segment.elements()
+                    + " elements cannot be bound to values " + values + " and gradients " + gradients);
+        }
+        model.bound = true;
+        for (Parameter p : parametersOf(segment)) {
+            long at = offset(p) - segment.offset();
+            p.bind(values.slice(at, p.shape()).leaf(gradients.slice(at, p.shape()), p.name()));
+        }
+    }
+
+    /// Writes the first values of a segment's parameters. A value depends only on `seed`, the parameter's name and the
+    /// element's index. Zeros are left to whoever made the memory.
+    public void initialise(Segment segment, long seed) {
+        for (Parameter p : parametersOf(segment)) {
+            Tensor value = p.value().detach();
+            if (p.init().deviation() > 0f) {
+                value.kernels().random(value, p.init().deviation(), seed, p.name().hashCode());
+            } else if (p.init().constant() != 0f) {
+                value.kernels().fill(value, p.init().constant());
+            }
+        }
+    }
+
+    private List<Parameter> parametersOf(Segment segment) {
+        return model.parameters.values().stream()
+                .filter(p -> segment.holds(offset(p)))
+                .toList();
     }
 
     /// The flat values, `[elements]`: every parameter at its [#offset], zeros between them.
@@ -160,13 +231,16 @@ public final class Weights {
         return offset;
     }
 
-    /// The segments in order; each ends where the next begins.
+    /// The segments in order; each ends where the next begins, and together they are the flat tensors.
     public List<Segment> segments() {
         List<Map.Entry<String, Long>> starts = new ArrayList<>(model.segmentStarts.entrySet());
+        if (starts.isEmpty() || starts.getFirst().getValue() > 0) {
+            starts.addFirst(Map.entry("", 0L));
+        }
         List<Segment> list = new ArrayList<>();
         for (int i = 0; i < starts.size(); i++) {
             long from = starts.get(i).getValue();
-            long to = i + 1 < starts.size() ? starts.get(i + 1).getValue() : model.elements;
+            long to = i + 1 < starts.size() ? starts.get(i + 1).getValue() : model.padded();
             list.add(new Segment(starts.get(i).getKey(), from, to - from));
         }
         return list;

@@ -14,6 +14,8 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /// A child JVM that is killed, or interrupted, while it trains; `-Djacquard.kills=100` for the long version.
 class KillTest {
@@ -89,20 +91,21 @@ class KillTest {
         assertArrayEquals(end(whole), end(run), () -> read(log));
     }
 
-    @Test
-    void interruptSavesAndSaysHowToGoOn() throws Exception {
-        Path run = directory.resolve("interrupted");
-        Path log = directory.resolve("interrupted.log");
+    @ParameterizedTest
+    @CsvSource({"INT, 130", "TERM, 143"})
+    void signalSavesAndSaysHowToGoOn(String signal, int exitCode) throws Exception {
+        Path run = directory.resolve("stopped by " + signal);
+        Path log = directory.resolve(signal + ".log");
         Process p = child(config(), run, log);
         Path metrics = run.resolve("metrics.jsonl");
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!(Files.exists(metrics) && Files.size(metrics) > 0) && System.nanoTime() < deadline) {
             Thread.sleep(20);
         }
-        new ProcessBuilder("kill", "-INT", Long.toString(p.pid())).start().waitFor();
+        new ProcessBuilder("kill", "-" + signal, Long.toString(p.pid())).start().waitFor();
         assertTrue(p.waitFor(60, TimeUnit.SECONDS));
         String text = read(log);
-        assertEquals(130, p.exitValue(), text);
+        assertEquals(exitCode, p.exitValue(), text);
         assertTrue(text.contains("interrupted: finishing the step and saving"), text);
         assertTrue(text.contains("go on with: jacquard resume " + run), text);
         try (var saved = Files.list(Objects.requireNonNull(run.resolve("checkpoints")))) {
