@@ -71,12 +71,16 @@ record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd)
             if (dw != null && db != null && dw.beta() == db.beta()) {
                 return new WeightTargets(dw.tensor(), db.tensor(), dw.beta());
             }
-            return new WeightTargets(zeroed(dw, weight), zeroed(db, bias), 1f);
+            Gradients.Target wanted = dw == null ? db : dw;
+            return new WeightTargets(zeroed(dw, wanted), zeroed(db, wanted), 1f);
         }
 
-        private static Tensor zeroed(Gradients.@Nullable Target t, Tensor like) {
+        /// The target set to zero where it would be overwritten; where none is wanted, memory for the kernel to write,
+        /// of the shape and dtype of the other one.
+        private static Tensor zeroed(Gradients.@Nullable Target t, Gradients.@Nullable Target like) {
             if (t == null) {
-                return Tensor.zeros(like.shape(), like.dtype());
+                Tensor other = java.util.Objects.requireNonNull(like).tensor();
+                return Tensor.zeros(other.shape(), other.dtype());
             }
             if (t.beta() == 0f) {
                 t.tensor().kernels().fill(t.tensor(), 0f);

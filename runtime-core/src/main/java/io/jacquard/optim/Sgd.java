@@ -7,7 +7,9 @@ import io.jacquard.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 
-/// Stochastic gradient descent with momentum, in PyTorch's form: `b = momentum * b + g; w -= rate * b`.
+/// Stochastic gradient descent with momentum: `b = momentum * b + g; w -= rate * (b + weightDecay * w)`, which is SGDW
+/// (Loshchilov and Hutter, arXiv:1711.05101). Without weight decay it is PyTorch's `SGD`; with it, it is not: PyTorch
+/// adds `weightDecay * w` to `g`, so that the decay passes through the momentum. Here it means the same as for AdamW.
 ///
 /// **Memory**: 4 bytes per parameter, 8 where the weights are not F32 (their F32 master).
 public final class Sgd implements Optimizer {

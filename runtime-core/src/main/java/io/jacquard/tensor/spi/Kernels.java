@@ -197,7 +197,8 @@ public interface Kernels {
             float weightDecay,
             float clip);
 
-    /// SGD with momentum (PyTorch's form: `b = momentum * b + g`, then `w -= lr * b`); the rest as for [#adamW].
+    /// SGD with momentum and decoupled weight decay: `b = momentum * b + g`, then `w -= lr * (b + weightDecay * w)`
+    /// (the decay where `decays` says so); the rest as for [#adamW].
     void sgd(
             Tensor values,
             Tensor master,
