@@ -63,7 +63,7 @@ final class NvrtcPlaces {
 
     private Set<Path> folders() {
         Set<Path> folders = new LinkedHashSet<>();
-        for (String path : environment.getOrDefault("LD_LIBRARY_PATH", "").split(":")) {
+        for (String path : environment.getOrDefault("LD_LIBRARY_PATH", "").split(":", -1)) {
             if (!path.isBlank()) {
                 folders.add(Path.of(path));
             }
