@@ -127,12 +127,8 @@ struct Chunk<T, 1> {
 // Elements per access when several types move together: 16 bytes of the widest. The narrower take 8 or 4 bytes, so
 // that the lanes of a warp stay side by side in every tensor: two 16-byte accesses of the widest would each touch
 // only half of every 32-byte sector.
-template <class... T>
-constexpr int TOGETHER = [] {
-    int widest = 1;
-    ((widest = (int)sizeof(T) > widest ? (int)sizeof(T) : widest), ...);
-    return 16 / widest;
-}();
+template <class A, class B>
+constexpr int TOGETHER = 16 / (int)(sizeof(A) > sizeof(B) ? sizeof(A) : sizeof(B));
 
 // True when p is a multiple of the bytes of N elements.
 template <int N, class T>

@@ -69,19 +69,19 @@ DEVICE void axpby(O* out, float a, const T* x, float beta, int64_t n) {
 // Tile: 256 threads, two 16-byte accesses per thread and turn: what a multiprocessor needs in flight for full bandwidth
 KERNEL_FLOATS(axpby, THREADS, (T* out, float a, const T* x, float beta, int64_t n), axpby(out, a, x, beta, n))
 
-// axpby_bf16_f32: the same, bf16 added into f32
+// axpby_to_f32_bf16: the same, bf16 added into f32
 // Bytes: (2 + 4 + 4 beta) n
 // Operations: 2 n
 // Roofline: memory
 // Tile: 256 threads, two turns of 4 elements each: 8 bytes of bf16 beside 16 of f32
-KERNEL(axpby_bf16_f32, THREADS, (float* out, float a, const bf16* x, float beta, int64_t n), axpby(out, a, x, beta, n))
+KERNEL(axpby_to_f32_bf16, THREADS, (float* out, float a, const bf16* x, float beta, int64_t n), axpby(out, a, x, beta, n))
 
-// axpby_f16_f32: the same, f16 added into f32
+// axpby_to_f32_f16: the same, f16 added into f32
 // Bytes: (2 + 4 + 4 beta) n
 // Operations: 2 n
 // Roofline: memory
-// Tile: as axpby_bf16_f32
-KERNEL(axpby_f16_f32, THREADS, (float* out, float a, const f16* x, float beta, int64_t n), axpby(out, a, x, beta, n))
+// Tile: as axpby_to_f32_bf16
+KERNEL(axpby_to_f32_f16, THREADS, (float* out, float a, const f16* x, float beta, int64_t n), axpby(out, a, x, beta, n))
 
 template <class T>
 DEVICE void scale(T* out, const T* x, const float* factor, int64_t n) {
