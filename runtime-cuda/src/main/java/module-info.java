@@ -2,6 +2,7 @@
 module io.jacquard.cuda {
     requires static transitive org.jspecify;
     requires io.jacquard.core;
+    requires io.jacquard.kernels;
 
     provides io.jacquard.tensor.spi.BackendProvider with
             io.jacquard.cuda.CudaProvider;

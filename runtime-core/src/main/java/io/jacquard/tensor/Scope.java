@@ -185,6 +185,13 @@ public final class Scope implements AutoCloseable {
         return session;
     }
 
+    void checkOpen(String complaint) {
+        if (closed) {
+            throw new IllegalStateException(complaint + "scope '" + name + "' (opened at " + openedAt
+                    + "), which is closed; keep that scope open as long as the graph");
+        }
+    }
+
     boolean recordsGradients() {
         return gradients;
     }

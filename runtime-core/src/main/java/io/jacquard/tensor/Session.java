@@ -67,9 +67,10 @@ public final class Session implements AutoCloseable {
     /// Copies to and from the host are refused inside.
     ///
     /// **Memory**: tensors that `work` allocates must live as long as the graph: capture inside an arena scope that
-    /// stays open.
+    /// stays open. A replay after the scope of the capture was closed throws an `IllegalStateException`.
     public Graph capture(Runnable work) {
-        return backend.capture(work);
+        Scope home = Scope.current();
+        return new ScopedGraph(backend.capture(work), home);
     }
 
     /// Waits until the device has done everything asked so far.

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.HostBackend;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -428,6 +429,23 @@ final class GradientsTest {
         float[] replayed = into.toFloats();
         step.run();
         assertArrayEquals(into.toFloats(), replayed);
+    }
+
+    @Test
+    void aGraphDiesWithTheScopeItWasCapturedIn() {
+        Graph graph;
+        try (var _ = Scope.openArena("recorded step", 1 << 16)) {
+            graph = session.capture(() -> Tensor.zeros(TWO, DType.F32));
+            graph.replay();
+        }
+        String message =
+                assertThrows(IllegalStateException.class, graph::replay).getMessage();
+        assertTrue(
+                message.matches("replay: the memory of this graph is gone: it was captured in scope 'recorded step'"
+                        + " \\(opened at GradientsTest.java:\\d+\\), which is closed; keep that scope open as long as"
+                        + " the graph"),
+                message);
+        graph.close();
     }
 
     @Test

@@ -24,7 +24,7 @@ final class CudaBackend implements Backend {
     CudaBackend(Device device, Gpu gpu) {
         this.device = device;
         this.gpu = gpu;
-        this.library = KernelImage.load(gpu);
+        this.library = KernelImages.load(gpu);
         this.launcher = new Launcher(gpu, library);
         this.kernels = new CudaKernels(launcher);
     }
@@ -37,6 +37,11 @@ final class CudaBackend implements Backend {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    /// The kernels that this backend launches.
+    Set<String> kernelNames() {
+        return library.found();
     }
 
     @Override

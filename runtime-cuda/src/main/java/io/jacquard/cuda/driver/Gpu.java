@@ -60,6 +60,11 @@ public final class Gpu implements AutoCloseable {
         return result.get(JAVA_INT, 0);
     }
 
+    /// Whether it is the emulator's.
+    public boolean isEmulated() {
+        return driver.isEmulator();
+    }
+
     /// As the driver calls it.
     public String name() {
         return name;
