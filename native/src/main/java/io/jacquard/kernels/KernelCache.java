@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -24,6 +25,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /// Compiles families for architectures, and each of them once: results stay in a folder under a hash of everything
 /// that goes into them.
@@ -41,6 +43,9 @@ final class KernelCache {
     record Built(String family, String architecture, byte[] cubin, String log) {}
 
     private record Unit(String family, String architecture) {}
+
+    // The same for several architectures is said once.
+    private record Failure(String family, String message) {}
 
     /// `library` is opened when something has to be compiled.
     KernelCache(Path folder, Path library) {
@@ -83,17 +88,23 @@ final class KernelCache {
             byLength.forEach(unit -> results.put(unit, pool.submit(() -> build(sources, unit))));
         }
         List<Built> built = new ArrayList<>();
-        List<String> failures = new ArrayList<>();
+        Map<Failure, List<String>> failures = new LinkedHashMap<>();
         for (Unit unit : units) {
             Future<Built> result = Objects.requireNonNull(results.get(unit));
             if (result.state() == Future.State.SUCCESS) {
                 built.add(result.resultNow());
             } else {
-                failures.add(String.valueOf(result.exceptionNow().getMessage()));
+                Failure failure = new Failure(
+                        unit.family(), String.valueOf(result.exceptionNow().getMessage()));
+                failures.computeIfAbsent(failure, _ -> new ArrayList<>()).add(unit.architecture());
             }
         }
         if (!failures.isEmpty()) {
-            throw new IllegalStateException(String.join("\n", failures));
+            throw new IllegalStateException(failures.entrySet().stream()
+                    .map(failure -> "native/src/" + failure.getKey().family() + ".cu does not compile for "
+                            + String.join(", ", failure.getValue()) + ":\n"
+                            + failure.getKey().message())
+                    .collect(Collectors.joining("\n")));
         }
         return built;
     }
@@ -114,9 +125,7 @@ final class KernelCache {
                         sources.included(unit.family()),
                         options);
         compiled.incrementAndGet();
-        byte[] image = result.cubin()
-                .orElseThrow(() -> new IllegalStateException("native/src/" + unit.family() + ".cu does not compile for "
-                        + unit.architecture() + ":\n" + located(result.log(), sources)));
+        byte[] image = result.cubin().orElseThrow(() -> new IllegalStateException(located(result.log(), sources)));
         Files.createDirectories(place);
         removeOlder(place, unit.family());
         replace(log, result.log().getBytes(StandardCharsets.UTF_8));
