@@ -2,19 +2,17 @@
 // emulator. What a wrapper does is tested once on both (native/emulator/probes); kernels are then tested on the
 // emulator alone. Instructions of sm_90a are in ptx_hopper.cuh.
 //
-// In the emulator every wrapper that can fail takes the place it is called from as a last, defaulted parameter (AT):
-// an error names the kernel's line.
+// Collective operations take the place they are called from as a last, defaulted parameter (AT): the emulator checks
+// that the threads that meet in one came from the same place.
 #pragma once
 
 #ifdef __CUDACC__
 #define PTX __device__ __forceinline__
 #define AT
-#define ONLY_AT
 #else
 #include "emulator_ptx.h"
 #define PTX static inline __attribute__((always_inline))
 #define AT , emulator::Site at = emulator::Site::here()
-#define ONLY_AT emulator::Site at = emulator::Site::here()
 #endif
 
 namespace ptx {
@@ -153,16 +151,16 @@ PTX float lg2(float x) {
 
 // ---- 16-byte accesses to global (or shared) memory; the address is a multiple of 16
 
-PTX uint4 ld128(const void* p AT) {
+PTX uint4 ld128(const void* p) {
 #ifdef __CUDACC__
     return *reinterpret_cast<const uint4*>(p);
 #else
-    return emulator::load128(p, at);
+    return emulator::load128(p);
 #endif
 }
 
 // Global memory that no thread of this launch writes and that is not read again: not kept in L1.
-PTX uint4 ld128_once(const void* p AT) {
+PTX uint4 ld128_once(const void* p) {
 #ifdef __CUDACC__
     uint4 r;
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -170,45 +168,45 @@ PTX uint4 ld128_once(const void* p AT) {
                  : "l"(p));
     return r;
 #else
-    return emulator::load128(p, at);
+    return emulator::load128(p);
 #endif
 }
 
-PTX void st128(void* p, uint4 v AT) {
+PTX void st128(void* p, uint4 v) {
 #ifdef __CUDACC__
     *reinterpret_cast<uint4*>(p) = v;
 #else
-    emulator::store128(p, v, at);
+    emulator::store128(p, v);
 #endif
 }
 
 // Global memory that is not read again soon: first to leave the caches.
-PTX void st128_once(void* p, uint4 v AT) {
+PTX void st128_once(void* p, uint4 v) {
 #ifdef __CUDACC__
     asm volatile("st.global.cs.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
                  : "memory");
 #else
-    emulator::store128(p, v, at);
+    emulator::store128(p, v);
 #endif
 }
 
 // ---- cp.async: global to shared memory, not waiting
 
 // 16 bytes; the bytes past `bytes` are filled with zero and not read.
-PTX void cp_async16(uint32_t shared, const void* global, uint32_t bytes = 16 AT) {
+PTX void cp_async16(uint32_t shared, const void* global, uint32_t bytes = 16) {
 #ifdef __CUDACC__
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 #else
-    emulator::cpAsync(shared, global, 16, bytes, at);
+    emulator::cpAsync(shared, global, 16, bytes);
 #endif
 }
 
 // 4 bytes (0 or 4 of them read): for rows that are not 16-byte aligned.
-PTX void cp_async4(uint32_t shared, const void* global, uint32_t bytes = 4 AT) {
+PTX void cp_async4(uint32_t shared, const void* global, uint32_t bytes = 4) {
 #ifdef __CUDACC__
     asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 #else
-    emulator::cpAsync(shared, global, 4, bytes, at);
+    emulator::cpAsync(shared, global, 4, bytes);
 #endif
 }
 
@@ -274,6 +272,27 @@ PTX void ldmatrix_x2_trans(uint32_t (&r)[2], uint32_t shared AT) {
                  : "memory");
 #else
     emulator::ldmatrix(r, 2, true, shared, at);
+#endif
+}
+
+// The reverse, sm_90 and later: register m of each lane goes to matrix m.
+PTX void stmatrix_x4(uint32_t shared, const uint32_t (&r)[4] AT) {
+#ifdef __CUDACC__
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(r[0]), "r"(r[1]),
+                 "r"(r[2]), "r"(r[3])
+                 : "memory");
+#else
+    emulator::stmatrix(r, 4, false, shared, at);
+#endif
+}
+
+PTX void stmatrix_x4_trans(uint32_t shared, const uint32_t (&r)[4] AT) {
+#ifdef __CUDACC__
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(shared), "r"(r[0]),
+                 "r"(r[1]), "r"(r[2]), "r"(r[3])
+                 : "memory");
+#else
+    emulator::stmatrix(r, 4, true, shared, at);
 #endif
 }
 

@@ -37,33 +37,33 @@ PTX uint64_t wgmma_mn_major_128(uint32_t shared, uint32_t block_bytes) {
 // ---- order
 
 // Before the first wgmma after the accumulators (or operand registers) were touched by other instructions.
-PTX void wgmma_fence(ONLY_AT) {
+PTX void wgmma_fence() {
 #ifdef __CUDACC__
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #else
-    emulator::wgmmaFence(at);
+    emulator::wgmmaFence();
 #endif
 }
 
-PTX void wgmma_commit(ONLY_AT) {
+PTX void wgmma_commit() {
 #ifdef __CUDACC__
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 #else
-    emulator::wgmmaCommit(at);
+    emulator::wgmmaCommit();
 #endif
 }
 
 // Until at most N groups are under way. The accumulators that become readable are named, so that the compiler moves no
 // use of them above this point; call wgmma_done for more of them.
 template <int N, int R>
-PTX void wgmma_wait(float (&d)[R] AT) {
+PTX void wgmma_wait(float (&d)[R]) {
 #ifdef __CUDACC__
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 #pragma unroll
     for (int i = 0; i < R; i++) asm volatile("" : "+f"(d[i])::"memory");
 #else
     (void)d;
-    emulator::wgmmaWait(N, at);
+    emulator::wgmmaWait(N);
 #endif
 }
 
@@ -193,21 +193,21 @@ WGMMA_TYPES(256, "%128", "%129", "%130", "%131", "%132", "%133", "%134")
 
 // Both operands in shared memory. TRANS_A, TRANS_B: 0 for a K-major, 1 for an MN-major operand (16-bit types only).
 template <class T, int N, int TRANS_A = 0, int TRANS_B = 0>
-PTX void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate AT) {
+PTX void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
 #ifdef __CUDACC__
     Wgmma<T, N>::template shared<TRANS_A, TRANS_B>(d, a, b, accumulate);
 #else
-    emulator::wgmmaShared<T, N, TRANS_A, TRANS_B>(d, a, b, accumulate, at);
+    emulator::wgmmaShared<T, N, TRANS_A, TRANS_B>(d, a, b, accumulate);
 #endif
 }
 
 // a in registers: a[i] holds rows 16 w + g + 8 (i % 2), the columns of mma.sync's a.
 template <class T, int N, int TRANS_B = 0>
-PTX void wgmma_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate AT) {
+PTX void wgmma_registers(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
 #ifdef __CUDACC__
     Wgmma<T, N>::template registers<TRANS_B>(d, a, b, accumulate);
 #else
-    emulator::wgmmaRegisters<T, N, TRANS_B>(d, a, b, accumulate, at);
+    emulator::wgmmaRegisters<T, N, TRANS_B>(d, a, b, accumulate);
 #endif
 }
 

@@ -1,0 +1,441 @@
+// race.cpp: bounds, uninitialised memory and data races, for every access of a kernel (checking build only).
+//
+// Races are found by vector clocks, whatever the schedule happened to be. A column stands for something that acts: each
+// thread; each mbarrier's copies; where a block uses them, each thread's cp.async groups and its bulk stores. A thread's
+// clock says, column by column, up to which time it knows what was done. Barriers, __syncwarp, mbarriers and waits for
+// copies pass knowledge on; shuffles and mma do not, on a device as here. Two accesses race when they touch the same
+// byte, one of them writes, not both are atomic, and neither knows of the other. Blocks of a launch know nothing of each
+// other.
+//
+// Every 4 bytes of shared and device memory have a Shadow that remembers who wrote and read them last. Two writes and
+// two reads are kept (with a mask of the bytes they touched), which is exact for elements of 4 bytes or more, for pairs of
+// 2-byte elements, and loses the oldest where more than two threads write single bytes of one word.
+#include "hopper.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <set>
+#include <sys/mman.h>
+
+namespace emulator {
+
+// One access: when, by whom, which bytes. 0 is none.
+class Epoch {
+public:
+    Epoch() = default;
+    Epoch(uint32_t block, unsigned column, uint32_t clock, unsigned bytes, bool atomic)
+        : bits((uint64_t)(block & 0xfffff) << 44 | (uint64_t)(column & 0xfff) << 32 | (uint64_t)(clock & 0x3ffffff) << 6 |
+               (uint64_t)bytes << 1 | (atomic ? 1 : 0)) {}
+    explicit operator bool() const {
+        return bits != 0;
+    }
+    bool operator==(const Epoch& other) const {
+        return bits == other.bits;
+    }
+    uint32_t block() const {
+        return (uint32_t)(bits >> 44);
+    }
+    unsigned column() const {
+        return bits >> 32 & 0xfff;
+    }
+    uint32_t clock() const {
+        return bits >> 6 & 0x3ffffff;
+    }
+    unsigned bytes() const {
+        return bits >> 1 & 15;
+    }
+    bool atomic() const {
+        return bits & 1;
+    }
+    // Nothing is left of it where `mask` was overwritten.
+    void forget(unsigned mask) {
+        bits = bytes() & ~mask ? bits & ~((uint64_t)mask << 1) : 0;
+    }
+
+private:
+    uint64_t bits = 0;
+};
+
+struct alignas(64) Shadow {  // zero-filled memory is a valid one
+    uint32_t era;            // the launch, for shared memory the block, that the epochs belong to
+    uint8_t written;         // bytes that hold a value; for shared memory, within the era
+    Epoch writes[2], reads[2];
+    uint32_t writePlaces[2], readPlaces[2];
+};
+static_assert(sizeof(Shadow) == 64);
+
+static Shadow* newShadow(size_t words) {
+    return (Shadow*)mmap(nullptr, words * sizeof(Shadow), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+// Shadow of one block's shared memory; there is one worker in this build.
+struct SharedShadow {
+    Shadow* shadow = nullptr;
+    size_t words = 0;
+    Shadow* of(size_t bytes) {
+        const size_t wanted = bytes / 4 + 2;
+        if (wanted > words) {
+            if (shadow) munmap(shadow, words * sizeof(Shadow));
+            shadow = newShadow(wanted);
+            words = wanted;
+        }
+        return shadow;
+    }
+};
+static SharedShadow dynamicShadow, staticShadow;
+static uint32_t blockEra;  // counts blocks
+
+// Findings are told once per place and kind, or a loop would fill the report.
+static std::set<std::pair<uint32_t, int>>& told() {
+    static auto* set = new std::set<std::pair<uint32_t, int>>;
+    return *set;
+}
+static bool firstTime(uint32_t place, int kind) {
+    return told().insert({place, kind}).second;
+}
+
+// ---- clocks
+
+static uint32_t* clockOf(Thread* thread) {
+    return &thread->block->clocks[(size_t)thread->number * thread->block->columns];
+}
+
+// More columns for every thread's clock; returns the first new one.
+static unsigned addColumns(Block& block, unsigned count) {
+    const unsigned before = block.columns;
+    Clock wider((size_t)block.threads * (before + count));
+    for (unsigned t = 0; t < block.threads; t++) {
+        std::copy_n(&block.clocks[(size_t)t * before], before, &wider[(size_t)t * (before + count)]);
+    }
+    block.clocks.swap(wider);
+    block.columns = before + count;
+    return before;
+}
+
+// First columns of the two kinds of per-thread agents of the running block, 0 while unused.
+static unsigned asyncColumns, storeColumns;
+static Clock fencedClocks;  // by thread: own clock at the last proxy fence
+
+static unsigned asyncColumn(Thread* thread) {
+    if (!asyncColumns) asyncColumns = addColumns(*thread->block, thread->block->threads);
+    return asyncColumns + thread->number;
+}
+unsigned bulkStoreColumn(Thread* thread) {
+    if (!storeColumns) storeColumns = addColumns(*thread->block, thread->block->threads);
+    return storeColumns + thread->number;
+}
+unsigned newMbarrierColumn(Block& block) {
+    return addColumns(block, 1);
+}
+
+void checkBlockBegin(Block& block) {
+    block.columns = block.threads;
+    block.clocks.assign((size_t)block.threads * block.threads, 0);
+    for (unsigned t = 0; t < block.threads; t++) block.clocks[(size_t)t * block.threads + t] = 1;
+    asyncColumns = storeColumns = 0;
+    fencedClocks.assign(block.threads, 0);
+    if (block.number == 0 || told().size() > 1000) told().clear();
+    blockEra++;
+    dynamicShadow.of(block.dynamicBytes + DYNAMIC_PADDING);
+    staticShadow.of(block.staticEnd - block.staticBegin);
+}
+
+void checkRelease(Thread* thread, Clock& clock) {
+    const unsigned columns = thread->block->columns;
+    uint32_t* mine = clockOf(thread);
+    if (clock.size() < columns) clock.resize(columns);
+    for (unsigned i = 0; i < columns; i++) clock[i] = std::max(clock[i], mine[i]);
+    mine[thread->number]++;
+}
+
+void checkAcquire(Thread* thread, const Clock& clock) {
+    uint32_t* mine = clockOf(thread);
+    for (size_t i = 0; i < clock.size(); i++) mine[i] = std::max(mine[i], clock[i]);
+}
+
+void checkJoinWarp(Block& block, unsigned warp, uint32_t mask) {
+    Clock clock;
+    for (uint32_t m = mask; m; m &= m - 1) checkRelease(block.thread(warp * WARP + __builtin_ctz(m)), clock);
+    for (uint32_t m = mask; m; m &= m - 1) checkAcquire(block.thread(warp * WARP + __builtin_ctz(m)), clock);
+}
+
+// All threads of the block at once. Nobody knows more of a thread than the thread itself, so its own entry is the
+// maximum of its column: no need to compare all with all.
+void checkJoinBlock(Block& block) {
+    const unsigned n = block.threads, columns = block.columns;
+    Clock joined(columns);
+    for (unsigned t = 0; t < n; t++) {
+        const uint32_t* clock = &block.clocks[(size_t)t * columns];
+        joined[t] = clock[t];
+        for (unsigned i = n; i < columns; i++) joined[i] = std::max(joined[i], clock[i]);
+    }
+    for (unsigned t = 0; t < n; t++) {
+        uint32_t* clock = &block.clocks[(size_t)t * columns];
+        std::copy(joined.begin(), joined.end(), clock);
+        clock[t]++;
+    }
+}
+
+void checkProxyFence(Thread* thread) {
+    fencedClocks[thread->number] = clockOf(thread)[thread->number]++;
+}
+
+// ---- where an address lies
+
+struct Place {
+    Shadow* shadow;  // of the word that holds the address
+    size_t offset;   // into the memory
+    uint32_t era;
+    bool shared;
+    const char* name;
+};
+
+static std::string describeAddress(Block& block, const unsigned char* p) {
+    char text[200] = "";
+    if (p >= block.dynamicBase && p < block.dynamic + block.dynamicBytes + (1 << 20)) {
+        snprintf(text, sizeof text, ", offset %td of %u bytes of dynamic shared memory", p - block.dynamic,
+                 block.dynamicBytes);
+    } else if (const Allocation* a = allocationBelow(p); a && p < a->begin + a->mappedBytes + (64 << 10)) {
+        snprintf(text, sizeof text, ", %td bytes into an allocation of %zu", p - a->begin, a->bytes);
+    } else if (!p) {
+        snprintf(text, sizeof text, ", a null pointer");
+    }
+    return text;
+}
+
+static Place find(Thread* thread, const Access& access) {
+    Block& block = *thread->block;
+    const auto p = (unsigned char*)access.address;
+    if (block.isDynamic(p, access.bytes)) {
+        const size_t offset = p - block.dynamic;
+        return {dynamicShadow.shadow + offset / 4, offset, blockEra, true, "shared"};
+    }
+    if (block.isStatic(p, access.bytes)) {
+        const size_t offset = p - block.staticBegin;
+        return {staticShadow.shadow + offset / 4, offset, blockEra, true, "static shared"};
+    }
+    if (Allocation* a = findAllocation(p, access.bytes)) {
+        if (!a->shadow) {
+            a->shadowBytes = (a->bytes / 4 + 2) * sizeof(Shadow);
+            a->shadow = newShadow(a->bytes / 4 + 2);
+        }
+        const size_t offset = p - a->begin;
+        return {(Shadow*)a->shadow + offset / 4, offset, block.launch->number, false, "device"};
+    }
+    if (!access.write && isLibraryMemory(p, access.bytes)) return {nullptr, 0, 0, false, "constant"};
+    fail(Cause::OUT_OF_BOUNDS, access.pc, "%s%s%s of %zu bytes at %p%s", access.what, *access.what ? " " : "",
+         access.write ? "write" : "read", access.bytes, (const void*)p, describeAddress(block, p).c_str());
+}
+
+// ---- one access
+
+// A race detector's view of one access; `check` goes through its words.
+class Detector {
+public:
+    Detector(Thread* thread, const Access& access)
+        : thread(thread), access(access), block(*thread->block), knows(clockOf(thread)),
+          column(access.column == ~0u ? thread->number : access.column),
+          clock(access.clock ? access.clock : knows[column]), place(codeOffset(access.pc)) {}
+
+    void check() {
+        const Place at = find(thread, access);
+        if (!at.shadow) return;
+        name = at.name;
+        const size_t end = at.offset + access.bytes;
+        Shadow* shadow = at.shadow;
+        for (size_t word = at.offset / 4 * 4; word < end; word += 4, shadow++) {
+            const unsigned from = word < at.offset ? unsigned(at.offset - word) : 0;
+            const unsigned to = end - word < 4 ? unsigned(end - word) : 4;
+            mask = ((1u << to) - 1) & ~((1u << from) - 1);
+            offset = word + from;
+            if (shadow->era != at.era) {
+                const uint8_t written = at.shared ? 0 : shadow->written;
+                *shadow = {};
+                shadow->era = at.era;
+                shadow->written = written;
+            }
+            if (access.write) {
+                write(*shadow);
+            } else {
+                read(*shadow);
+            }
+        }
+    }
+
+private:
+    Thread* const thread;
+    const Access& access;
+    Block& block;
+    const uint32_t* const knows;
+    const unsigned column;
+    const uint32_t clock, place;
+    const char* name = "";
+    unsigned mask = 0;
+    size_t offset = 0;
+
+    bool races(Epoch e) const {
+        if (!e || !(e.bytes() & mask) || (e.atomic() && access.atomic)) return false;
+        if (e.block() != (block.number & 0xfffff)) return true;
+        return e.column() != column && knows[e.column()] < e.clock();
+    }
+
+    void write(Shadow& s) {
+        for (int i = 0; i < 2; i++) {
+            if (races(s.writes[i])) tellRace(s.writes[i], s.writePlaces[i], s.writes[i].atomic() ? "atomic" : "write");
+            if (races(s.reads[i])) tellRace(s.reads[i], s.readPlaces[i], "read");
+        }
+        const Epoch mine(block.number, column, clock, mask, access.atomic);
+        if (access.atomic) {
+            if ((s.written & mask) != mask) tellUninitialised();
+            // A plain write stays known beside the last atomic: other atomics may still race with it.
+            const int slot = s.writes[0] && !s.writes[0].atomic() ? 1 : 0;
+            s.writes[slot] = mine;
+            s.writePlaces[slot] = place;
+            return;
+        }
+        for (int i = 0; i < 2; i++) {
+            s.writes[i].forget(mask);
+            s.reads[i].forget(mask);
+        }
+        const int slot = !s.writes[0] ? 0 : 1;
+        s.writes[slot] = mine;
+        s.writePlaces[slot] = place;
+        s.written |= mask;
+    }
+
+    void read(Shadow& s) {
+        for (int i = 0; i < 2; i++) {
+            if (races(s.writes[i])) tellRace(s.writes[i], s.writePlaces[i], s.writes[i].atomic() ? "atomic" : "write");
+        }
+        if ((s.written & mask) != mask) tellUninitialised();
+        const Epoch mine(block.number, column, clock, mask, false);
+        if (s.reads[0] == mine || s.reads[1] == mine) return;
+        // An earlier read that this one knows of needs no memory of its own: who races with it races with this one.
+        int slot = 1;
+        for (int i = 0; i < 2; i++) {
+            const Epoch e = s.reads[i];
+            const bool superseded = !e || (!(e.bytes() & ~mask) && e.block() == (block.number & 0xfffff) &&
+                                           (e.column() == column || knows[e.column()] >= e.clock()));
+            if (superseded) {
+                slot = i;
+                break;
+            }
+        }
+        s.reads[slot] = mine;
+        s.readPlaces[slot] = place;
+    }
+
+    std::string whoIs(Epoch e) const {
+        char text[80];
+        const unsigned n = block.threads, c = e.column();
+        if (e.block() != (block.number & 0xfffff)) {
+            snprintf(text, sizeof text, "block %u", e.block());
+        } else if (c < n) {
+            snprintf(text, sizeof text, "thread %u", c);
+        } else if (asyncColumns && c >= asyncColumns && c < asyncColumns + n) {
+            snprintf(text, sizeof text, "a cp.async of thread %u", c - asyncColumns);
+        } else if (storeColumns && c >= storeColumns && c < storeColumns + n) {
+            snprintf(text, sizeof text, "a bulk store of thread %u", c - storeColumns);
+        } else {
+            snprintf(text, sizeof text, "a bulk load");
+        }
+        return text;
+    }
+
+    void tellRace(Epoch other, uint32_t otherPlace, const char* kind) const {
+        if (!firstTime(place, 1)) return;
+        report(Cause::RACE, access.pc, "%s%s%s of %s memory, offset %zu, unordered with %s %s by %s at %s", access.what,
+               *access.what ? " " : "", access.write && !access.atomic ? "write" : access.atomic ? "access" : "read", name,
+               offset, *kind == 'a' ? "an" : "a", kind, whoIs(other).c_str(), placeOf(otherPlace).c_str());
+    }
+
+    void tellUninitialised() const {
+        if (!firstTime(place, 2)) return;
+        report(Cause::UNINITIALISED, access.pc, "%s%s of %s memory, offset %zu, that nobody wrote", access.what,
+               *access.what ? " access" : "read", name, offset);
+    }
+};
+
+void checkAccess(Thread* thread, const Access& access) {
+    Detector(thread, access).check();
+}
+
+// ---- asynchronous copies
+
+void checkCopyIssued(Thread* thread, const AsyncCopy& copy, const void* pc) {
+    const AsyncCopies& copies = thread->block->copies[thread->number];
+    const unsigned column = asyncColumn(thread);
+    const uint32_t group = copies.completedGroups + (uint32_t)copies.groups.size() + 1;
+    if (copy.readBytes) checkAccess(thread, {copy.from, copy.readBytes, false, "cp.async", pc});
+    checkAccess(thread, {copy.to, copy.bytes, true, "cp.async", pc, false, column, group});
+}
+
+void checkCopiesDone(Thread* thread) {
+    clockOf(thread)[asyncColumn(thread)] = thread->block->copies[thread->number].completedGroups;
+}
+
+void checkBulkStoresDone(Thread* thread, uint32_t groups) {
+    clockOf(thread)[bulkStoreColumn(thread)] = groups;
+}
+
+void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* what, const void* pc) {
+    Block& block = *thread->block;
+    if (!block.isDynamic(p, bytes)) return;
+    const size_t offset = (const unsigned char*)p - block.dynamic;
+    for (size_t word = offset / 4; word <= (offset + bytes - 1) / 4; word++) {
+        const Shadow& s = dynamicShadow.shadow[word];
+        for (int i = 0; i < 2; i++) {
+            const Epoch e = s.writes[i];
+            if (!e || s.era != blockEra || e.column() >= block.threads || fencedClocks[e.column()] >= e.clock()) continue;
+            if (!firstTime(codeOffset(pc), 3)) return;
+            report(Cause::PROXY_FENCE, pc,
+                   "%s reads shared offset %zu, written by thread %u at %s with no fence_proxy_async since", what, word * 4,
+                   e.column(), placeOf(s.writePlaces[i]).c_str());
+            return;
+        }
+    }
+}
+
+// ---- the host's side of device memory
+
+static Shadow* shadowOf(const void* p, size_t bytes, size_t& offset) {
+    Allocation* a = findAllocation(p, bytes);
+    if (!a) return nullptr;
+    if (!a->shadow) {
+        a->shadowBytes = (a->bytes / 4 + 2) * sizeof(Shadow);
+        a->shadow = newShadow(a->bytes / 4 + 2);
+    }
+    offset = (const unsigned char*)p - a->begin;
+    return (Shadow*)a->shadow;
+}
+
+static void setWritten(void* p, size_t bytes, bool written) {
+    size_t offset;
+    Shadow* shadow = shadowOf(p, bytes, offset);
+    if (!shadow) return;
+    for (size_t i = offset; i < offset + bytes;) {
+        const unsigned from = i % 4, count = (unsigned)std::min<size_t>(4 - from, offset + bytes - i);
+        const unsigned mask = ((1u << count) - 1) << from;
+        if (written) {
+            shadow[i / 4].written |= mask;
+        } else {
+            shadow[i / 4].written &= ~mask;
+        }
+        i += count;
+    }
+}
+
+void checkHostWrite(void* p, size_t bytes) {
+    setWritten(p, bytes, true);
+}
+
+void checkUndefine(void* p, size_t bytes) {
+    setWritten(p, bytes, false);
+}
+
+void checkFree(Allocation& allocation) {
+    if (allocation.shadow) munmap(allocation.shadow, allocation.shadowBytes);
+}
+
+}  // namespace emulator
