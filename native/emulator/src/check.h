@@ -33,6 +33,8 @@ void checkProxyFence(Thread* thread);
 void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* what, const void* pc);
 void checkHostWrite(void* p, size_t bytes);
 void checkUndefine(void* p, size_t bytes);
+// A copy by the driver: what was uninitialised stays so.
+void checkCopied(void* to, const void* from, size_t bytes);
 void checkFree(Allocation& allocation);
 // Constants and other data of this library, which kernels may read.
 bool isLibraryMemory(const void* p, size_t bytes);
@@ -51,6 +53,7 @@ static inline void checkProxyFence(Thread*) {}
 static inline void checkProxyRead(Thread*, const void*, size_t, const char*, const void*) {}
 static inline void checkHostWrite(void*, size_t) {}
 static inline void checkUndefine(void*, size_t) {}
+static inline void checkCopied(void*, const void*, size_t) {}
 static inline void checkFree(Allocation&) {}
 #endif
 

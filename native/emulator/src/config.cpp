@@ -1,27 +1,39 @@
 // config.cpp: settings, from the environment when the library is loaded and at run time by name.
 #include "internal.h"
 
+#include <cstdio>
+
 namespace emulator {
 
 Config config;
 
-void configure(const char* key, const char* value) {
+static bool number(const std::string& text, uint64_t least, uint64_t most, uint64_t& value) {
+    char* end;
+    value = strtoull(text.c_str(), &end, 10);
+    return !text.empty() && !*end && value >= least && value <= most;
+}
+
+bool configure(const char* key, const char* value) {
     const std::string name = key, text = value;
-    if (name == "order") {
+    uint64_t n;
+    if (name == "order" && (text == "forward" || text == "reverse" || text == "random")) {
         config.order = text == "reverse" ? Order::REVERSE : text == "random" ? Order::RANDOM : Order::FORWARD;
-    } else if (name == "seed") {
-        config.seed = strtoull(value, nullptr, 10);
-    } else if (name == "async") {
-        config.asyncLate = text != "early";
-    } else if (name == "workers") {
-        config.workers = atoi(value);
-    } else if (name == "timeout") {
-        config.timeoutSeconds = (unsigned)atoi(value);
-    } else if (name == "sm") {
-        config.smVersion = atoi(value);
-    } else if (name == "memory") {
-        config.memoryBytes = strtoull(value, nullptr, 10);
+    } else if (name == "async" && (text == "late" || text == "early")) {
+        config.asyncLate = text == "late";
+    } else if (name == "seed" && number(text, 0, UINT64_MAX, n)) {
+        config.seed = n;
+    } else if (name == "workers" && number(text, 1, 256, n)) {
+        config.workers = (int)n;
+    } else if (name == "timeout" && number(text, 1, 1000000, n)) {
+        config.timeoutSeconds = (unsigned)n;
+    } else if (name == "sm" && number(text, 80, 129, n)) {
+        config.smVersion = (int)n;
+    } else if (name == "memory" && number(text, 0, (uint64_t)200 << 30, n)) {
+        config.memoryBytes = n;
+    } else {
+        return false;
     }
+    return true;
 }
 
 // JACQUARD_EMULATOR_ORDER=random and so on.
@@ -29,7 +41,11 @@ void configure(const char* key, const char* value) {
     for (const char* key : {"order", "seed", "async", "workers", "timeout", "sm", "memory"}) {
         std::string variable = std::string("JACQUARD_EMULATOR_") + key;
         for (char& c : variable) c = (char)toupper(c);
-        if (const char* value = getenv(variable.c_str())) configure(key, value);
+        const char* value = getenv(variable.c_str());
+        if (value && !configure(key, value)) {
+            fprintf(stderr, "%s=%s: no such setting of the emulator\n", variable.c_str(), value);
+            abort();
+        }
     }
     return true;
 }();

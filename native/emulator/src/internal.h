@@ -118,7 +118,8 @@ struct Config {
     size_t memoryBytes = (size_t)8 << 30;
 };
 extern Config config;
-void configure(const char* key, const char* value);
+// False for a key or value that there is not.
+bool configure(const char* key, const char* value);
 
 // ---- scheduling (scheduler.cpp)
 

@@ -434,6 +434,19 @@ void checkUndefine(void* p, size_t bytes) {
     setWritten(p, bytes, false);
 }
 
+void checkCopied(void* to, const void* from, size_t bytes) {
+    size_t source, target;
+    const Shadow* read = shadowOf(from, bytes, source);
+    Shadow* written = shadowOf(to, bytes, target);
+    if (!read || !written) return;
+    for (size_t i = 0; i < bytes; i++) {
+        const unsigned mask = 1u << (target + i) % 4;
+        const bool known = read[(source + i) / 4].written >> (source + i) % 4 & 1;
+        uint8_t& to = written[(target + i) / 4].written;
+        to = known ? to | mask : to & ~mask;
+    }
+}
+
 void checkFree(Allocation& allocation) {
     if (allocation.shadow) munmap(allocation.shadow, allocation.shadowBytes);
 }

@@ -1,0 +1,342 @@
+// driver_stream.cpp: streams and events. A stream is a queue that runs when somebody waits for it.
+#include "driver.h"
+
+#include <chrono>
+#include <pthread.h>
+
+namespace emulator::driver {
+
+static std::set<Stream*>& streams() {
+    static auto* set = new std::set<Stream*>;
+    return *set;
+}
+static std::set<Event*>& events() {
+    static auto* set = new std::set<Event*>;
+    return *set;
+}
+static Stream defaultStream;
+
+static bool isDefault(const void* handle) {
+    return (uintptr_t)handle <= 2;  // 0, CU_STREAM_LEGACY, CU_STREAM_PER_THREAD
+}
+
+Stream* streamOf(void* handle) {
+    if (isDefault(handle)) return &defaultStream;
+    return streams().count((Stream*)handle) ? (Stream*)handle : nullptr;
+}
+
+static Event* eventOf(void* handle) {
+    return events().count((Event*)handle) ? (Event*)handle : nullptr;
+}
+
+void forgetStreams() {
+    for (Stream* s : streams()) {
+        s->queue.clear();
+        s->completed = s->enqueued;
+        s->capture.reset();
+    }
+    defaultStream.queue.clear();
+    defaultStream.completed = defaultStream.enqueued;
+    for (Event* e : events()) *e = {};
+}
+
+// ---- running
+
+int runUntil(Stream& stream, uint64_t position) {
+    while (!sticky() && stream.completed < position && !stream.queue.empty()) {
+        const auto [number, operation] = stream.queue.front();
+        stream.queue.pop_front();
+        const int result = operation->run();
+        stream.completed = number;
+        if (result) setSticky(result, findingText());
+    }
+    return sticky();
+}
+
+int runEverything() {
+    runUntil(defaultStream, defaultStream.enqueued);
+    for (Stream* s : streams()) runUntil(*s, s->enqueued);
+    return sticky();
+}
+
+static void push(Stream& stream, std::shared_ptr<Operation> operation) {
+    stream.queue.emplace_back(++stream.enqueued, std::move(operation));
+}
+
+static void pushWait(Stream& stream, Stream& other, uint64_t position) {
+    if (&stream == &other || other.completed >= position || stream.waitedFor[&other] >= position) return;
+    stream.waitedFor[&other] = position;
+    push(stream, std::make_shared<Operation>(Operation{Kind::WAIT, [&other, position] { return runUntil(other, position); },
+                                                       nullptr}));
+}
+
+int captureResult(const Stream& stream) {
+    if (!stream.capture->invalidated) return SUCCESS;
+    return refuse(STREAM_CAPTURE_INVALIDATED, "the capture has failed before");
+}
+
+int enqueue(void* handle, Operation operation) {
+    Stream* stream = streamOf(handle);
+    if (!stream) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+    auto shared = std::make_shared<Operation>(std::move(operation));
+    if (stream->capture) {
+        if (const int failed = captureResult(*stream)) return failed;
+        stream->capture->graph->nodes.push_back(std::move(shared));
+        if (stream != stream->capture->origin) stream->capture->unjoined.insert(stream);
+        return SUCCESS;
+    }
+    // The default stream waits for the blocking streams, and they for it.
+    if (stream == &defaultStream) {
+        for (Stream* s : streams()) {
+            if (s->blocking) pushWait(*stream, *s, s->enqueued);
+        }
+    } else if (stream->blocking) {
+        pushWait(*stream, defaultStream, defaultStream.enqueued);
+    }
+    push(*stream, std::move(shared));
+    return SUCCESS;
+}
+
+// ---- capture
+
+static unsigned long thisThread() {
+    return (unsigned long)pthread_self();
+}
+
+int forbidCapture(const char* why) {
+    for (Stream* s : streams()) {
+        if (!s->capture || s->capture->mode == 2) continue;                                  // relaxed
+        if (s->capture->mode == 1 && s->capture->thread != thisThread()) continue;           // thread-local
+        s->capture->invalidated = true;
+        return refuse(STREAM_CAPTURE_UNSUPPORTED, "%s while a stream is captured", why);
+    }
+    return SUCCESS;
+}
+
+static int64_t now() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+static int waitFor(Stream& stream, uint64_t position) {
+    if (stream.capture) {
+        stream.capture->invalidated = true;
+        return refuse(STREAM_CAPTURE_UNSUPPORTED, "waiting for a stream that is captured");
+    }
+    return runUntil(stream, position);
+}
+
+// One step of progress per query: a loop of queries ends.
+static int query(Stream& stream, uint64_t position) {
+    if (stream.completed < position && !stream.queue.empty()) {
+        if (const int failed = runUntil(stream, stream.queue.front().first)) return failed;
+    }
+    return stream.completed < position ? NOT_READY : SUCCESS;
+}
+
+}  // namespace emulator::driver
+
+using namespace emulator::driver;
+
+EXPORT int cuStreamCreateWithPriority(void** stream, unsigned flags, int) {
+    return call("cuStreamCreate", Needs::CONTEXT, [&] {
+        auto* s = new Stream;
+        s->blocking = !(flags & 1);  // CU_STREAM_NON_BLOCKING
+        streams().insert(s);
+        *stream = s;
+        return (int)SUCCESS;
+    });
+}
+EXPORT int cuStreamCreate(void** stream, unsigned flags) {
+    return cuStreamCreateWithPriority(stream, flags, 0);
+}
+
+EXPORT int cuStreamDestroy_v2(void* handle) {
+    return call("cuStreamDestroy_v2", Needs::CONTEXT, [&] {
+        Stream* s = isDefault(handle) ? nullptr : streamOf(handle);
+        if (!s) return refuse(INVALID_HANDLE, "%p is not a stream that can be destroyed", handle);
+        const int result = runUntil(*s, s->enqueued);
+        for (Event* e : events()) {
+            if (e->stream == s) e->stream = nullptr;
+        }
+        streams().erase(s);
+        delete s;
+        return result;
+    });
+}
+
+EXPORT int cuStreamSynchronize(void* handle) {
+    return call("cuStreamSynchronize", Needs::CONTEXT, [&] {
+        Stream* s = streamOf(handle);
+        if (!s) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+        return waitFor(*s, s->enqueued);
+    });
+}
+
+EXPORT int cuStreamQuery(void* handle) {
+    return call("cuStreamQuery", Needs::CONTEXT, [&] {
+        Stream* s = streamOf(handle);
+        if (!s) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+        return query(*s, s->enqueued);
+    });
+}
+
+EXPORT int cuLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
+    return call("cuLaunchHostFunc", Needs::CONTEXT, [&] {
+        return enqueue(stream, {Kind::HOST,
+                                [=] {
+                                    function(data);
+                                    return (int)SUCCESS;
+                                },
+                                nullptr});
+    });
+}
+
+// ---- events
+
+EXPORT int cuEventCreate(void** event, unsigned flags) {
+    return call("cuEventCreate", Needs::CONTEXT, [&] {
+        auto* e = new Event;
+        e->timed = !(flags & 2);  // CU_EVENT_DISABLE_TIMING
+        events().insert(e);
+        *event = e;
+        return (int)SUCCESS;
+    });
+}
+
+EXPORT int cuEventDestroy_v2(void* handle) {
+    return call("cuEventDestroy_v2", Needs::CONTEXT, [&] {
+        Event* e = eventOf(handle);
+        if (!e) return refuse(INVALID_HANDLE, "%p is not an event", handle);
+        // A record that has not run yet writes the time.
+        if (e->stream && !e->captured) runUntil(*e->stream, e->position);
+        events().erase(e);
+        delete e;
+        return (int)SUCCESS;
+    });
+}
+
+EXPORT int cuEventRecord(void* handle, void* stream) {
+    return call("cuEventRecord", Needs::CONTEXT, [&] {
+        Event* e = eventOf(handle);
+        Stream* s = streamOf(stream);
+        if (!e || !s) return refuse(INVALID_HANDLE, "event %p, stream %p", handle, stream);
+        if (s->capture) {
+            e->captured = s->capture;
+            e->capturedIn = s;
+            return captureResult(*s);
+        }
+        e->captured.reset();
+        const int result = enqueue(stream, {Kind::RECORD,
+                                            [e] {
+                                                if (events().count(e)) e->nanoseconds = now();
+                                                return (int)SUCCESS;
+                                            },
+                                            nullptr});
+        e->stream = s;
+        e->position = s->enqueued;
+        return result;
+    });
+}
+
+EXPORT int cuStreamWaitEvent(void* stream, void* handle, unsigned) {
+    return call("cuStreamWaitEvent", Needs::CONTEXT, [&] {
+        Event* e = eventOf(handle);
+        Stream* s = streamOf(stream);
+        if (!e || !s) return refuse(INVALID_HANDLE, "stream %p, event %p", stream, handle);
+        if (e->captured) {  // the stream joins the capture, or the origin takes its work back
+            if (s->capture && s->capture != e->captured) {
+                return refuse(STREAM_CAPTURE_UNSUPPORTED, "an event of another capture");
+            }
+            s->capture = e->captured;
+            s->capture->unjoined.erase(e->capturedIn);
+            if (s != s->capture->origin) s->capture->unjoined.insert(s);
+            return (int)SUCCESS;
+        }
+        if (s->capture) {
+            if (!e->stream) return (int)SUCCESS;
+            s->capture->invalidated = true;
+            return refuse(STREAM_CAPTURE_UNSUPPORTED, "a captured stream waits for an event from outside the capture");
+        }
+        if (e->stream) pushWait(*s, *e->stream, e->position);
+        return (int)SUCCESS;
+    });
+}
+
+EXPORT int cuEventSynchronize(void* handle) {
+    return call("cuEventSynchronize", Needs::CONTEXT, [&] {
+        Event* e = eventOf(handle);
+        if (!e) return refuse(INVALID_HANDLE, "%p is not an event", handle);
+        if (e->captured) return refuse(CAPTURED_EVENT, "the event was recorded in a capture");
+        return e->stream ? waitFor(*e->stream, e->position) : (int)SUCCESS;
+    });
+}
+
+EXPORT int cuEventQuery(void* handle) {
+    return call("cuEventQuery", Needs::CONTEXT, [&] {
+        Event* e = eventOf(handle);
+        if (!e) return refuse(INVALID_HANDLE, "%p is not an event", handle);
+        if (e->captured) return refuse(CAPTURED_EVENT, "the event was recorded in a capture");
+        return e->stream ? query(*e->stream, e->position) : (int)SUCCESS;
+    });
+}
+
+EXPORT int cuEventElapsedTime_v2(float* milliseconds, void* from, void* to) {
+    return call("cuEventElapsedTime", Needs::CONTEXT, [&] {
+        const Event *a = eventOf(from), *b = eventOf(to);
+        if (!a || !b) return refuse(INVALID_HANDLE, "%p or %p is not an event", from, to);
+        if (!a->stream || !b->stream || !a->timed || !b->timed) {
+            return refuse(INVALID_HANDLE, "an event was not recorded, or without time");
+        }
+        if (a->stream->completed < a->position || b->stream->completed < b->position) return (int)NOT_READY;
+        *milliseconds = (float)(b->nanoseconds - a->nanoseconds) * 1e-6f;
+        return (int)SUCCESS;
+    });
+}
+EXPORT int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
+    return cuEventElapsedTime_v2(milliseconds, from, to);
+}
+
+// ---- capture
+
+EXPORT int cuStreamBeginCapture_v2(void* handle, int mode) {
+    return call("cuStreamBeginCapture_v2", Needs::CONTEXT, [&] {
+        Stream* s = isDefault(handle) ? nullptr : streamOf(handle);
+        if (!s) return refuse(STREAM_CAPTURE_UNSUPPORTED, "the default stream cannot be captured");
+        if (mode < 0 || mode > 2) return refuse(INVALID_VALUE, "mode %d", mode);
+        if (s->capture) return refuse(STREAM_CAPTURE_UNSUPPORTED, "the stream is captured already");
+        s->capture = std::make_shared<Capture>();
+        s->capture->origin = s;
+        s->capture->mode = mode;
+        s->capture->thread = thisThread();
+        return (int)SUCCESS;
+    });
+}
+
+EXPORT int cuStreamIsCapturing(void* handle, int* status) {
+    return call("cuStreamIsCapturing", Needs::CONTEXT, [&] {
+        const Stream* s = streamOf(handle);
+        if (!s) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+        *status = !s->capture ? 0 : s->capture->invalidated ? 2 : 1;
+        return (int)SUCCESS;
+    });
+}
+
+EXPORT int cuStreamEndCapture(void* handle, void** graph) {
+    return call("cuStreamEndCapture", Needs::CONTEXT, [&] {
+        *graph = nullptr;
+        Stream* s = streamOf(handle);
+        if (!s) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+        if (!s->capture) return refuse(INVALID_VALUE, "the stream is not captured");
+        if (s->capture->origin != s) return refuse(STREAM_CAPTURE_UNMATCHED, "the capture began in another stream");
+        const std::shared_ptr<Capture> capture = s->capture;
+        for (Stream* other : streams()) {
+            if (other->capture == capture) other->capture.reset();
+        }
+        if (capture->invalidated) return refuse(STREAM_CAPTURE_INVALIDATED, "a call during the capture was not allowed");
+        if (!capture->unjoined.empty()) {
+            return refuse(STREAM_CAPTURE_UNJOINED, "the stream did not wait for all streams that joined the capture");
+        }
+        *graph = keepGraph(std::move(capture->graph));
+        return (int)SUCCESS;
+    });
+}
