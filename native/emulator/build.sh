@@ -1,9 +1,10 @@
 #!/bin/bash
 # build.sh VARIANT [OUT]: builds OUT/libjacquard-emulator.so from the emulator and the kernels in native/src.
-#   fast   kernels at full speed; asan  with AddressSanitizer and UBSan; check  every access checked (see docs/emulator.md)
+#   fast   kernels at full speed; asan  with AddressSanitizer and UBSan; check  every access checked (docs/emulator.md)
 # OUT is native/target/emulator/VARIANT if not given. Only what changed is compiled again.
-# JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIR takes the .cu files of DIR instead;
-# CXX is the compiler (g++ 12 or clang 16, or later).
+# JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIR takes the .cu of DIR instead;
+# JACQUARD_OVERRIDE=DIR takes DIR/x.cu for a kernel file x.cu where it exists; CXX is the compiler (g++ 12, clang 16 or
+# later).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 native=$(dirname "$here")
@@ -11,14 +12,14 @@ variant=${1:-}
 case $variant in
 fast | check | asan) ;;
 *)
-    sed -n '2,6s/^# //p' "$0" >&2
+    sed -n '2,7s/^# //p' "$0" >&2
     exit 2
     ;;
 esac
 out=${2:-$native/target/emulator/$variant}
 cxx=${CXX:-g++}
 if ! command -v "$cxx" >/dev/null; then
-    echo "$cxx is not installed; the emulator needs a C++ compiler: sudo apt-get install g++ (Fedora: dnf install gcc-c++)" >&2
+    echo "$cxx is not installed; the emulator needs a C++ compiler: sudo apt-get install g++ (dnf install gcc-c++)" >&2
     exit 3
 fi
 mkdir -p "$out"
@@ -94,6 +95,8 @@ compile() { # source object flags
 objects=()
 for source in "${kernels[@]}"; do
     object=$out/kernel_$(basename "$source" .cu).o
+    override=${JACQUARD_OVERRIDE:-}/$(basename "$source")
+    [ -z "${JACQUARD_OVERRIDE:-}" ] || [ ! -f "$override" ] || source=$override
     objects+=("$object")
     compile "$source" "$object" "$kernel"
 done

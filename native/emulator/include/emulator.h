@@ -268,8 +268,15 @@ EMULATOR_INLINE float __int_as_float(int x) {
 EMULATOR_INLINE float __uint_as_float(uint32_t x) {
     return emulator::bitsAs<float>(x);
 }
+// To integers the device saturates, and makes 0 of NaN.
 EMULATOR_INLINE int __float2int_rn(float x) {
-    return (int)lrintf(x);
+    return x != x ? 0 : x >= 0x1p31f ? INT32_MAX : x < -0x1p31f ? INT32_MIN : (int)lrintf(x);
+}
+EMULATOR_INLINE int __float2int_rz(float x) {
+    return x != x ? 0 : x >= 0x1p31f ? INT32_MAX : x < -0x1p31f ? INT32_MIN : (int)x;
+}
+EMULATOR_INLINE uint32_t __float2uint_rz(float x) {
+    return !(x > 0.f) ? 0u : x >= 0x1p32f ? UINT32_MAX : (uint32_t)x;
 }
 EMULATOR_INLINE uint32_t __umulhi(uint32_t a, uint32_t b) {
     return (uint32_t)((uint64_t)a * b >> 32);

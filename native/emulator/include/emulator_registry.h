@@ -43,5 +43,5 @@ struct Registration<F> {
 
 }  // namespace emulator
 
-#define EMULATOR_KERNEL(name, ...)                                                                                    \
+#define EMULATOR_KERNEL(name, ...)                                                                                     \
     static const emulator::Registration<&name> emulatorRegistration_##name(#name, emulator::firstOf(__VA_ARGS__));

@@ -1,29 +1,30 @@
 // emulator_types.h: CUDA's vector types and the conversions of small floats, without any header of a CUDA toolkit.
 #pragma once
+#include <math.h>  // isfinite and the like outside std, as CUDA has them
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#define EMULATOR_VECTOR2(name, type, alignment)                                                                       \
-    struct alignas(alignment) name {                                                                                  \
-        type x, y;                                                                                                    \
-    };                                                                                                                \
-    static inline name make_##name(type x, type y) {                                                                  \
-        return {x, y};                                                                                                \
+#define EMULATOR_VECTOR2(name, type, alignment)                                                                        \
+    struct alignas(alignment) name {                                                                                   \
+        type x, y;                                                                                                     \
+    };                                                                                                                 \
+    static inline name make_##name(type x, type y) {                                                                   \
+        return {x, y};                                                                                                 \
     }
-#define EMULATOR_VECTOR3(name, type)                                                                                  \
-    struct name {                                                                                                     \
-        type x, y, z;                                                                                                 \
-    };                                                                                                                \
-    static inline name make_##name(type x, type y, type z) {                                                          \
-        return {x, y, z};                                                                                             \
+#define EMULATOR_VECTOR3(name, type)                                                                                   \
+    struct name {                                                                                                      \
+        type x, y, z;                                                                                                  \
+    };                                                                                                                 \
+    static inline name make_##name(type x, type y, type z) {                                                           \
+        return {x, y, z};                                                                                              \
     }
-#define EMULATOR_VECTOR4(name, type, alignment)                                                                       \
-    struct alignas(alignment) name {                                                                                  \
-        type x, y, z, w;                                                                                              \
-    };                                                                                                                \
-    static inline name make_##name(type x, type y, type z, type w) {                                                  \
-        return {x, y, z, w};                                                                                          \
+#define EMULATOR_VECTOR4(name, type, alignment)                                                                        \
+    struct alignas(alignment) name {                                                                                   \
+        type x, y, z, w;                                                                                               \
+    };                                                                                                                 \
+    static inline name make_##name(type x, type y, type z, type w) {                                                   \
+        return {x, y, z, w};                                                                                           \
     }
 EMULATOR_VECTOR2(float2, float, 8)
 EMULATOR_VECTOR3(float3, float)

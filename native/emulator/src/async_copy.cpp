@@ -1,5 +1,5 @@
-// async_copy.cpp: cp.async. A copy is queued by its thread and happens as late as allowed, when the thread waits for its
-// group (or, by setting, at once): reading too early shows in one, overwriting too early in the other.
+// async_copy.cpp: cp.async. A copy is queued by its thread and happens as late as allowed, when the thread waits for
+// its group (or, by setting, at once): reading too early shows in one, overwriting too early in the other.
 #include "check.h"
 
 namespace emulator {

@@ -88,12 +88,16 @@ static void readMap(BulkCopy& copy, const TensorMap* map, int rank, const char* 
     memcpy(&copy.map, (const void*)map, sizeof copy.map);
     if (copy.map.magic != MAP_MAGIC) fail(Cause::TENSOR_MAP, copy.pc, "%s with a map that was never encoded", what);
     if (copy.map.rank != rank) {
-        fail(Cause::TENSOR_MAP, copy.pc, "%s of a tensor of %u dimensions with %d coordinates", what, copy.map.rank, rank);
+        fail(Cause::TENSOR_MAP, copy.pc, "%s of a tensor of %u dimensions with %d coordinates", what, copy.map.rank,
+             rank);
     }
-    const uint32_t alignment = copy.map.swizzle == 3 ? 1024 : copy.map.swizzle == 2 ? 512 : copy.map.swizzle ? 256 : 128;
+    const uint32_t alignment = copy.map.swizzle == 3   ? 1024
+                               : copy.map.swizzle == 2 ? 512
+                               : copy.map.swizzle      ? 256
+                                                       : 128;
     if (copy.shared % alignment) {
-        fail(Cause::MISALIGNED, copy.pc, "%s with shared address %u, which its swizzle needs to be a multiple of %u", what,
-             copy.shared, alignment);
+        fail(Cause::MISALIGNED, copy.pc, "%s with shared address %u, which its swizzle needs to be a multiple of %u",
+             what, copy.shared, alignment);
     }
 }
 
@@ -181,7 +185,8 @@ static void addElements(unsigned char* to, const unsigned char* from, uint32_t b
 static void performStore(const BulkCopy& copy) {
     pieces(copy, [&](const Piece& piece) {
         if (!piece.inside) return;
-        const unsigned char* from = sharedMemory(copy.thread, piece.shared, piece.bytes, "bulk store", copy.pc) + piece.first;
+        const unsigned char* from =
+            sharedMemory(copy.thread, piece.shared, piece.bytes, "bulk store", copy.pc) + piece.first;
         if (copy.add) {
             addElements((unsigned char*)piece.global, from, piece.inside, copy.map.type);
         } else {

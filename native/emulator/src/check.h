@@ -20,6 +20,8 @@ struct Access {
 constexpr bool CHECKING = true;
 void checkBlockBegin(Block& block);
 void watchAccesses(Block* block);
+// The last place that touched memory, null in other builds.
+const void* lastAccessPlace();
 void checkAccess(Thread* thread, const Access& access);
 // Happens-before: what `thread` did is known to whoever acquires `clock` later.
 void checkRelease(Thread* thread, Clock& clock);
@@ -42,6 +44,9 @@ bool isLibraryMemory(const void* p, size_t bytes);
 constexpr bool CHECKING = false;
 static inline void checkBlockBegin(Block&) {}
 static inline void watchAccesses(Block*) {}
+static inline const void* lastAccessPlace() {
+    return nullptr;
+}
 static inline void checkAccess(Thread*, const Access&) {}
 static inline void checkRelease(Thread*, Clock&) {}
 static inline void checkAcquire(Thread*, const Clock&) {}

@@ -44,8 +44,9 @@ void warpOperation(WarpOperation operation, uint32_t mask, void* arguments, void
         r.operation = operation;
         r.at = at;
     } else if (r.mask != mask || r.operation != operation || !samePlace(r.at, at)) {
-        fail(Cause::DIVERGENCE, pc, "lane %u is at a %s with mask %08x, others of warp %u are at a %s with mask %08x at %s:%d",
-             me->lane, nameOf(operation), mask, me->warp, nameOf(r.operation), r.mask, baseName(r.at.file), r.at.line);
+        fail(Cause::DIVERGENCE, pc,
+             "lane %u is at a %s with mask %08x, others of warp %u are at a %s with mask %08x at %s:%d", me->lane,
+             nameOf(operation), mask, me->warp, nameOf(r.operation), r.mask, baseName(r.at.file), r.at.line);
     }
     r.arguments[me->lane] = arguments;
     r.arrived |= 1u << me->lane;
@@ -95,7 +96,8 @@ static void performShuffle(const Gathered& all) {
         if (all.mask >> source & 1) {
             s.result = ((Shuffle*)all.arguments[source])->value;
         } else {
-            report(Cause::SHUFFLE, all.pc, "lane %d reads lane %d, which is not in the mask %08x", lane, source, all.mask);
+            report(Cause::SHUFFLE, all.pc, "lane %d reads lane %d, which is not in the mask %08x", lane, source,
+                   all.mask);
             s.result = ~0ull;
         }
     }
@@ -207,8 +209,8 @@ bool atomicReplace(void* p, int bytes, uint64_t* expected, uint64_t value) {
         return __atomic_compare_exchange_n((uint64_t*)p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
     uint32_t before = (uint32_t)*expected;
-    const bool done = __atomic_compare_exchange_n((uint32_t*)p, &before, (uint32_t)value, false, __ATOMIC_ACQ_REL,
-                                                  __ATOMIC_RELAXED);
+    const bool done =
+        __atomic_compare_exchange_n((uint32_t*)p, &before, (uint32_t)value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     *expected = before;
     return done;
 }

@@ -26,7 +26,7 @@ bool configure(const char* key, const char* value) {
         config.workers = (int)n;
     } else if (name == "timeout" && number(text, 1, 1000000, n)) {
         config.timeoutSeconds = (unsigned)n;
-    } else if (name == "sm" && number(text, 80, 129, n)) {
+    } else if ((name == "arch" || name == "sm") && number(text, 80, 129, n)) {
         config.smVersion = (int)n;
     } else if (name == "memory" && number(text, 0, (uint64_t)200 << 30, n)) {
         config.memoryBytes = n;
@@ -38,7 +38,7 @@ bool configure(const char* key, const char* value) {
 
 // JACQUARD_EMULATOR_ORDER=random and so on.
 [[maybe_unused]] static const bool fromEnvironment = [] {
-    for (const char* key : {"order", "seed", "async", "workers", "timeout", "sm", "memory"}) {
+    for (const char* key : {"order", "seed", "async", "workers", "timeout", "arch", "sm", "memory"}) {
         std::string variable = std::string("JACQUARD_EMULATOR_") + key;
         for (char& c : variable) c = (char)toupper(c);
         const char* value = getenv(variable.c_str());

@@ -91,7 +91,7 @@ struct Capture {
 struct Stream {
     std::deque<std::pair<uint64_t, std::shared_ptr<Operation>>> queue;
     uint64_t enqueued = 0, completed = 0;
-    bool blocking = true;  // ordered with the default stream
+    bool blocking = true;                   // ordered with the default stream
     std::map<Stream*, uint64_t> waitedFor;  // of other streams, by an operation of this one
     std::shared_ptr<Capture> capture;
 };

@@ -1,9 +1,9 @@
 // driver_device.cpp: initialisation, the one device, its context, errors.
 #include "driver.h"
 
+#include <pthread.h>
 #include <cstdarg>
 #include <mutex>
-#include <pthread.h>
 
 namespace emulator::driver {
 
@@ -84,36 +84,38 @@ int sharedOptIn() {
 
 static int attribute(int id) {
     switch (id) {
-        case 1: return 1024;                        // MAX_THREADS_PER_BLOCK
-        case 2: case 3: return 1024;                // MAX_BLOCK_DIM_X, Y
-        case 4: return 64;                          // MAX_BLOCK_DIM_Z
-        case 5: return 0x7fffffff;                  // MAX_GRID_DIM_X
-        case 6: case 7: return 65535;               // MAX_GRID_DIM_Y, Z
-        case 8: return 48 << 10;                    // MAX_SHARED_MEMORY_PER_BLOCK
-        case 9: return 64 << 10;                    // TOTAL_CONSTANT_MEMORY
-        case 10: return 32;                         // WARP_SIZE
-        case 11: return 0x7fffffff;                 // MAX_PITCH
-        case 12: return 65536;                      // MAX_REGISTERS_PER_BLOCK
-        case 13: return 1000000;                    // CLOCK_RATE, kHz
-        case 14: return 512;                        // TEXTURE_ALIGNMENT
-        case 16: return multiprocessors();          // MULTIPROCESSOR_COUNT
-        case 19: return 1;                          // CAN_MAP_HOST_MEMORY
-        case 31: return 1;                          // CONCURRENT_KERNELS
-        case 36: return 1000000;                    // MEMORY_CLOCK_RATE, kHz
-        case 37: return 1024;                       // GLOBAL_MEMORY_BUS_WIDTH, bits
-        case 38: return 4 << 20;                    // L2_CACHE_SIZE
-        case 39: return 2048;                       // MAX_THREADS_PER_MULTIPROCESSOR
-        case 40: return 2;                          // ASYNC_ENGINE_COUNT
-        case 41: return 1;                          // UNIFIED_ADDRESSING
-        case 75: return config.smVersion / 10;      // COMPUTE_CAPABILITY_MAJOR
-        case 76: return config.smVersion % 10;      // COMPUTE_CAPABILITY_MINOR
-        case 78: return 1;                          // STREAM_PRIORITIES_SUPPORTED
-        case 81: return sharedOptIn() + 1024;       // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
-        case 82: return 65536;                      // MAX_REGISTERS_PER_MULTIPROCESSOR
-        case 97: return sharedOptIn();              // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-        case 106: return 32;                        // MAX_BLOCKS_PER_MULTIPROCESSOR
-        case 111: return 1024;                      // RESERVED_SHARED_MEMORY_PER_BLOCK
-        case 115: return 1;                         // MEMORY_POOLS_SUPPORTED
+        case 1: return 1024;  // MAX_THREADS_PER_BLOCK
+        case 2:
+        case 3: return 1024;        // MAX_BLOCK_DIM_X, Y
+        case 4: return 64;          // MAX_BLOCK_DIM_Z
+        case 5: return 0x7fffffff;  // MAX_GRID_DIM_X
+        case 6:
+        case 7: return 65535;                   // MAX_GRID_DIM_Y, Z
+        case 8: return 48 << 10;                // MAX_SHARED_MEMORY_PER_BLOCK
+        case 9: return 64 << 10;                // TOTAL_CONSTANT_MEMORY
+        case 10: return 32;                     // WARP_SIZE
+        case 11: return 0x7fffffff;             // MAX_PITCH
+        case 12: return 65536;                  // MAX_REGISTERS_PER_BLOCK
+        case 13: return 1000000;                // CLOCK_RATE, kHz
+        case 14: return 512;                    // TEXTURE_ALIGNMENT
+        case 16: return multiprocessors();      // MULTIPROCESSOR_COUNT
+        case 19: return 1;                      // CAN_MAP_HOST_MEMORY
+        case 31: return 1;                      // CONCURRENT_KERNELS
+        case 36: return 1000000;                // MEMORY_CLOCK_RATE, kHz
+        case 37: return 1024;                   // GLOBAL_MEMORY_BUS_WIDTH, bits
+        case 38: return 4 << 20;                // L2_CACHE_SIZE
+        case 39: return 2048;                   // MAX_THREADS_PER_MULTIPROCESSOR
+        case 40: return 2;                      // ASYNC_ENGINE_COUNT
+        case 41: return 1;                      // UNIFIED_ADDRESSING
+        case 75: return config.smVersion / 10;  // COMPUTE_CAPABILITY_MAJOR
+        case 76: return config.smVersion % 10;  // COMPUTE_CAPABILITY_MINOR
+        case 78: return 1;                      // STREAM_PRIORITIES_SUPPORTED
+        case 81: return sharedOptIn() + 1024;   // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
+        case 82: return 65536;                  // MAX_REGISTERS_PER_MULTIPROCESSOR
+        case 97: return sharedOptIn();          // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+        case 106: return 32;                    // MAX_BLOCKS_PER_MULTIPROCESSOR
+        case 111: return 1024;                  // RESERVED_SHARED_MEMORY_PER_BLOCK
+        case 115: return 1;                     // MEMORY_POOLS_SUPPORTED
         default: return 0;
     }
 }

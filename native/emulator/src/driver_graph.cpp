@@ -77,7 +77,8 @@ EXPORT int cuGraphUpload(void*, void*) {
 
 EXPORT int cuGraphLaunch(void* handle, void* stream) {
     return call("cuGraphLaunch", Needs::CONTEXT, [&] {
-        if (!instances().count((GraphInstance*)handle)) return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
+        if (!instances().count((GraphInstance*)handle))
+            return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
         for (const auto& operation : ((GraphInstance*)handle)->operations) {
             if (const int failed = enqueue(stream, *operation)) return failed;
         }
@@ -87,7 +88,8 @@ EXPORT int cuGraphLaunch(void* handle, void* stream) {
 
 EXPORT int cuGraphExecDestroy(void* handle) {
     return call("cuGraphExecDestroy", Needs::CONTEXT, [&] {
-        if (!instances().erase((GraphInstance*)handle)) return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
+        if (!instances().erase((GraphInstance*)handle))
+            return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
         delete (GraphInstance*)handle;
         return (int)SUCCESS;
     });
@@ -137,8 +139,8 @@ EXPORT int cuGraphKernelNodeGetParams_v2(void* handle, CUDA_KERNEL_NODE_PARAMS* 
         const Operation* node = nodeOf(handle);
         if (!node || !node->kernel) return refuse(INVALID_HANDLE, "%p is not a kernel node", handle);
         KernelWork& k = *node->kernel;
-        *to = {k.function, k.grid.x, k.grid.y, k.grid.z, k.block.x, k.block.y, k.block.z, k.sharedBytes,
-               k.parameters.data(), nullptr, nullptr, nullptr};
+        *to = {k.function,          k.grid.x, k.grid.y, k.grid.z, k.block.x, k.block.y, k.block.z, k.sharedBytes,
+               k.parameters.data(), nullptr,  nullptr,  nullptr};
         return (int)SUCCESS;
     });
 }

@@ -2,8 +2,6 @@
 #include "check.h"
 #include "driver.h"
 
-
-
 namespace emulator::driver {
 
 // ---- pinned host memory, by first address
@@ -35,7 +33,8 @@ static int toDevice(uint64_t to, const void* from, size_t bytes, void* stream) {
     const Stream* s = streamOf(stream);
     std::shared_ptr<std::vector<unsigned char>> staged;
     if (s && !s->capture && !isPinned(from, bytes)) {
-        staged = std::make_shared<std::vector<unsigned char>>((const unsigned char*)from, (const unsigned char*)from + bytes);
+        staged = std::make_shared<std::vector<unsigned char>>((const unsigned char*)from,
+                                                              (const unsigned char*)from + bytes);
     }
     return enqueue(stream, {Kind::MEMCPY,
                             [=] {
@@ -74,7 +73,8 @@ static int onDevice(uint64_t to, uint64_t from, size_t bytes, void* stream) {
 
 template <class T>
 static int set(uint64_t to, T value, size_t count, void* stream) {
-    if (to % sizeof(T)) return refuse(INVALID_VALUE, "%#llx is not a multiple of %zu", (unsigned long long)to, sizeof(T));
+    if (to % sizeof(T))
+        return refuse(INVALID_VALUE, "%#llx is not a multiple of %zu", (unsigned long long)to, sizeof(T));
     if (const int refused = requireDevice(to, count * sizeof(T), "destination")) return refused;
     return enqueue(stream, {Kind::MEMSET,
                             [=] {
@@ -135,9 +135,10 @@ EXPORT int cuMemAllocAsync(uint64_t* address, size_t bytes, void*) {
 EXPORT int cuMemFreeAsync(uint64_t address, void* stream) {
     return call("cuMemFreeAsync", Needs::CONTEXT, [&] {
         if (const int refused = requireDevice(address, 1, "address")) return refused;
-        return enqueue(stream, {Kind::EMPTY,
-                                [=] { return emulator::freeDevice((void*)address) ? (int)SUCCESS : (int)INVALID_VALUE; },
-                                nullptr});
+        return enqueue(
+            stream,
+            {Kind::EMPTY, [=] { return emulator::freeDevice((void*)address) ? (int)SUCCESS : (int)INVALID_VALUE; },
+             nullptr});
     });
 }
 
@@ -202,19 +203,16 @@ EXPORT int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* 
     return call("cuMemcpyDtoDAsync_v2", Needs::CONTEXT, [&] { return onDevice(to, from, bytes, stream); });
 }
 EXPORT int cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t bytes) {
-    return call("cuMemcpyHtoD_v2", Needs::CONTEXT, [&] {
-        return waiting("a copy that waits", [&] { return toDevice(to, from, bytes, nullptr); });
-    });
+    return call("cuMemcpyHtoD_v2", Needs::CONTEXT,
+                [&] { return waiting("a copy that waits", [&] { return toDevice(to, from, bytes, nullptr); }); });
 }
 EXPORT int cuMemcpyDtoH_v2(void* to, uint64_t from, size_t bytes) {
-    return call("cuMemcpyDtoH_v2", Needs::CONTEXT, [&] {
-        return waiting("a copy that waits", [&] { return toHost(to, from, bytes, nullptr); });
-    });
+    return call("cuMemcpyDtoH_v2", Needs::CONTEXT,
+                [&] { return waiting("a copy that waits", [&] { return toHost(to, from, bytes, nullptr); }); });
 }
 EXPORT int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) {
-    return call("cuMemcpyDtoD_v2", Needs::CONTEXT, [&] {
-        return waiting("a copy that waits", [&] { return onDevice(to, from, bytes, nullptr); });
-    });
+    return call("cuMemcpyDtoD_v2", Needs::CONTEXT,
+                [&] { return waiting("a copy that waits", [&] { return onDevice(to, from, bytes, nullptr); }); });
 }
 
 EXPORT int cuMemsetD8Async(uint64_t to, unsigned char value, size_t count, void* stream) {
@@ -227,14 +225,12 @@ EXPORT int cuMemsetD32Async(uint64_t to, unsigned value, size_t count, void* str
     return call("cuMemsetD32Async", Needs::CONTEXT, [&] { return set(to, value, count, stream); });
 }
 EXPORT int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t count) {
-    return call("cuMemsetD8_v2", Needs::CONTEXT, [&] {
-        return waiting("a set that waits", [&] { return set(to, value, count, nullptr); });
-    });
+    return call("cuMemsetD8_v2", Needs::CONTEXT,
+                [&] { return waiting("a set that waits", [&] { return set(to, value, count, nullptr); }); });
 }
 EXPORT int cuMemsetD32_v2(uint64_t to, unsigned value, size_t count) {
-    return call("cuMemsetD32_v2", Needs::CONTEXT, [&] {
-        return waiting("a set that waits", [&] { return set(to, value, count, nullptr); });
-    });
+    return call("cuMemsetD32_v2", Needs::CONTEXT,
+                [&] { return waiting("a set that waits", [&] { return set(to, value, count, nullptr); }); });
 }
 
 // For a program that divides one allocation into many: from now on reading these bytes counts as uninitialised, until

@@ -87,8 +87,9 @@ static int checkShape(const Function& f, dim3 grid, dim3 block, unsigned sharedB
                       f.kernel->maxThreads);
     }
     if ((int64_t)sharedBytes > f.maxDynamicShared) {
-        return refuse(INVALID_VALUE, "%s with %u bytes of dynamic shared memory, its limit is %d: set the attribute first",
-                      name, sharedBytes, f.maxDynamicShared);
+        return refuse(INVALID_VALUE,
+                      "%s with %u bytes of dynamic shared memory, its limit is %d: set the attribute first", name,
+                      sharedBytes, f.maxDynamicShared);
     }
     const size_t length = strlen(name);
     if (config.smVersion < 90 && length > 5 && !strcmp(name + length - 5, "_sm90")) {
@@ -210,11 +211,12 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, void* function) {
         const Function* f = functionOf(function);
         if (!f) return refuse(INVALID_HANDLE, "%p is not a function", function);
         switch (attribute) {
-            case 0: *value = (int)f->kernel->maxThreads; break;             // MAX_THREADS_PER_BLOCK
-            case 4: *value = 32; break;                                     // NUM_REGS: not known here
-            case 5: case 6: *value = emulator::config.smVersion; break;     // PTX_VERSION, BINARY_VERSION
-            case 8: *value = f->maxDynamicShared; break;                    // MAX_DYNAMIC_SHARED_SIZE_BYTES
-            case 9: *value = -1; break;                                     // PREFERRED_SHARED_MEMORY_CARVEOUT
+            case 0: *value = (int)f->kernel->maxThreads; break;  // MAX_THREADS_PER_BLOCK
+            case 4: *value = 32; break;                          // NUM_REGS: not known here
+            case 5:
+            case 6: *value = emulator::config.smVersion; break;  // PTX_VERSION, BINARY_VERSION
+            case 8: *value = f->maxDynamicShared; break;         // MAX_DYNAMIC_SHARED_SIZE_BYTES
+            case 9: *value = -1; break;                          // PREFERRED_SHARED_MEMORY_CARVEOUT
             default: *value = 0;
         }
         return (int)SUCCESS;
@@ -249,10 +251,12 @@ EXPORT int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void* functi
     });
 }
 
-EXPORT int cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
-                          unsigned blockZ, unsigned sharedBytes, void* stream, void** parameters, void** extra) {
+EXPORT int cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                          unsigned blockY, unsigned blockZ, unsigned sharedBytes, void* stream, void** parameters,
+                          void** extra) {
     return call("cuLaunchKernel", Needs::CONTEXT, [&] {
-        return launch(function, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes, stream, parameters, extra);
+        return launch(function, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes, stream, parameters,
+                      extra);
     });
 }
 

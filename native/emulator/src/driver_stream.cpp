@@ -1,8 +1,8 @@
 // driver_stream.cpp: streams and events. A stream is a queue that runs when somebody waits for it.
 #include "driver.h"
 
-#include <chrono>
 #include <pthread.h>
+#include <chrono>
 
 namespace emulator::driver {
 
@@ -66,8 +66,8 @@ static void push(Stream& stream, std::shared_ptr<Operation> operation) {
 static void pushWait(Stream& stream, Stream& other, uint64_t position) {
     if (&stream == &other || other.completed >= position || stream.waitedFor[&other] >= position) return;
     stream.waitedFor[&other] = position;
-    push(stream, std::make_shared<Operation>(Operation{Kind::WAIT, [&other, position] { return runUntil(other, position); },
-                                                       nullptr}));
+    push(stream, std::make_shared<Operation>(
+                     Operation{Kind::WAIT, [&other, position] { return runUntil(other, position); }, nullptr}));
 }
 
 int captureResult(const Stream& stream) {
@@ -105,8 +105,8 @@ static unsigned long thisThread() {
 
 int forbidCapture(const char* why) {
     for (Stream* s : streams()) {
-        if (!s->capture || s->capture->mode == 2) continue;                                  // relaxed
-        if (s->capture->mode == 1 && s->capture->thread != thisThread()) continue;           // thread-local
+        if (!s->capture || s->capture->mode == 2) continue;                         // relaxed
+        if (s->capture->mode == 1 && s->capture->thread != thisThread()) continue;  // thread-local
         s->capture->invalidated = true;
         return refuse(STREAM_CAPTURE_UNSUPPORTED, "%s while a stream is captured", why);
     }
@@ -114,7 +114,8 @@ int forbidCapture(const char* why) {
 }
 
 static int64_t now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
 }
 
 static int waitFor(Stream& stream, uint64_t position) {
@@ -332,7 +333,8 @@ EXPORT int cuStreamEndCapture(void* handle, void** graph) {
         for (Stream* other : streams()) {
             if (other->capture == capture) other->capture.reset();
         }
-        if (capture->invalidated) return refuse(STREAM_CAPTURE_INVALIDATED, "a call during the capture was not allowed");
+        if (capture->invalidated)
+            return refuse(STREAM_CAPTURE_INVALIDATED, "a call during the capture was not allowed");
         if (!capture->unjoined.empty()) {
             return refuse(STREAM_CAPTURE_UNJOINED, "the stream did not wait for all streams that joined the capture");
         }

@@ -15,7 +15,8 @@ static int encode(EncodedMap& map, const uint64_t* sizes, const uint64_t* stride
             return refuse(INVALID_VALUE, "size %llu of dimension %u", (unsigned long long)sizes[i], i);
         }
         if (!box[i] || box[i] > 256) return refuse(INVALID_VALUE, "box of %u in dimension %u: 1 to 256", box[i], i);
-        if (elementStrides[i] != 1) return refuse(NOT_SUPPORTED, "element stride %u in dimension %u", elementStrides[i], i);
+        if (elementStrides[i] != 1)
+            return refuse(NOT_SUPPORTED, "element stride %u in dimension %u", elementStrides[i], i);
         map.sizes[i] = (uint32_t)sizes[i];
         map.box[i] = box[i];
         if (i == 0) continue;

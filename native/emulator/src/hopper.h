@@ -51,11 +51,12 @@ struct BulkStores {  // of one thread, in groups
 constexpr unsigned WARPGROUP = 128;
 
 struct WgmmaOperation {
-    WgmmaIssue issue;                  // of the first thread; `registers` is not used
-    uint32_t a[WARPGROUP][4];          // when a is in registers
+    WgmmaIssue issue;          // of the first thread; `registers` is not used
+    uint32_t a[WARPGROUP][4];  // when a is in registers: as it was issued, and where it is
+    const uint32_t* registers[WARPGROUP];
     float* accumulators[WARPGROUP];
-    unsigned threads = 0;              // that issued it so far
-    bool performed = false;            // async=early
+    unsigned threads = 0;    // that issued it so far
+    bool performed = false;  // async=early
     const void* pc;
 };
 struct Warpgroup {

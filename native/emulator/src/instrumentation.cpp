@@ -44,6 +44,11 @@ void watchAccesses(Block* block) {
     watched = block;
 }
 
+static const void* lastPlace;
+const void* lastAccessPlace() {
+    return lastPlace;
+}
+
 static bool isOnStacks(uintptr_t address) {
     const auto stacks = (uintptr_t)watched->stacks;
     return address >= stacks && address < stacks + MAX_THREADS * STACK_BYTES;
@@ -54,41 +59,42 @@ static inline void access(void* p, size_t bytes, bool write, const void* pc) {
     if (!watched || !isOnStacks(frame)) return;  // static initialisers of kernel sources
     if (isOnStacks(address)) {
         if (address / STACK_BYTES == frame / STACK_BYTES) return;
-        fail(Cause::OUT_OF_BOUNDS, pc, "%s of %zu bytes in the local memory of thread %zu", write ? "write" : "read", bytes,
-             (size_t)((address - (uintptr_t)watched->stacks) / STACK_BYTES));
+        fail(Cause::OUT_OF_BOUNDS, pc, "%s of %zu bytes in the local memory of thread %zu", write ? "write" : "read",
+             bytes, (size_t)((address - (uintptr_t)watched->stacks) / STACK_BYTES));
     }
+    lastPlace = pc;
     checkAccess(current(), {p, bytes, write, "", pc});
 }
 
 }  // namespace emulator
 
 #define PLACE __builtin_return_address(0)
-#define ACCESS(bytes)                                                                                                 \
-    void __tsan_read##bytes(void* p) {                                                                                \
-        emulator::access(p, bytes, false, PLACE);                                                                     \
-    }                                                                                                                 \
-    void __tsan_write##bytes(void* p) {                                                                               \
-        emulator::access(p, bytes, true, PLACE);                                                                      \
-    }                                                                                                                 \
-    void __tsan_unaligned_read##bytes(void* p) {                                                                      \
-        emulator::access(p, bytes, false, PLACE);                                                                     \
-    }                                                                                                                 \
-    void __tsan_unaligned_write##bytes(void* p) {                                                                     \
-        emulator::access(p, bytes, true, PLACE);                                                                      \
-    }                                                                                                                 \
-    void __tsan_volatile_read##bytes(void* p) {                                                                       \
-        emulator::access(p, bytes, false, PLACE);                                                                     \
-    }                                                                                                                 \
-    void __tsan_volatile_write##bytes(void* p) {                                                                      \
-        emulator::access(p, bytes, true, PLACE);                                                                      \
-    }                                                                                                                 \
-    void __tsan_read_write##bytes(void* p) {                                                                          \
-        emulator::access(p, bytes, false, PLACE);                                                                     \
-        emulator::access(p, bytes, true, PLACE);                                                                      \
-    }                                                                                                                 \
-    void __tsan_unaligned_read_write##bytes(void* p) {                                                                \
-        emulator::access(p, bytes, false, PLACE);                                                                     \
-        emulator::access(p, bytes, true, PLACE);                                                                      \
+#define ACCESS(bytes)                                                                                                  \
+    void __tsan_read##bytes(void* p) {                                                                                 \
+        emulator::access(p, bytes, false, PLACE);                                                                      \
+    }                                                                                                                  \
+    void __tsan_write##bytes(void* p) {                                                                                \
+        emulator::access(p, bytes, true, PLACE);                                                                       \
+    }                                                                                                                  \
+    void __tsan_unaligned_read##bytes(void* p) {                                                                       \
+        emulator::access(p, bytes, false, PLACE);                                                                      \
+    }                                                                                                                  \
+    void __tsan_unaligned_write##bytes(void* p) {                                                                      \
+        emulator::access(p, bytes, true, PLACE);                                                                       \
+    }                                                                                                                  \
+    void __tsan_volatile_read##bytes(void* p) {                                                                        \
+        emulator::access(p, bytes, false, PLACE);                                                                      \
+    }                                                                                                                  \
+    void __tsan_volatile_write##bytes(void* p) {                                                                       \
+        emulator::access(p, bytes, true, PLACE);                                                                       \
+    }                                                                                                                  \
+    void __tsan_read_write##bytes(void* p) {                                                                           \
+        emulator::access(p, bytes, false, PLACE);                                                                      \
+        emulator::access(p, bytes, true, PLACE);                                                                       \
+    }                                                                                                                  \
+    void __tsan_unaligned_read_write##bytes(void* p) {                                                                 \
+        emulator::access(p, bytes, false, PLACE);                                                                      \
+        emulator::access(p, bytes, true, PLACE);                                                                       \
     }
 
 #pragma GCC diagnostic ignored "-Wmissing-declarations"
@@ -137,12 +143,12 @@ static void misaligned(uintptr_t address, const void* pc) {
                    (size_t)address);
 }
 
-#define UNDEFINED(name, text)                                                                                         \
-    void __ubsan_handle_##name(UbsanLocation*, uintptr_t value, uintptr_t) {                                          \
-        undefined(text, value, PLACE);                                                                                \
-    }                                                                                                                 \
-    void __ubsan_handle_##name##_abort(UbsanLocation*, uintptr_t value, uintptr_t) {                                  \
-        undefined(text, value, PLACE);                                                                                \
+#define UNDEFINED(name, text)                                                                                          \
+    void __ubsan_handle_##name(UbsanLocation*, uintptr_t value, uintptr_t) {                                           \
+        undefined(text, value, PLACE);                                                                                 \
+    }                                                                                                                  \
+    void __ubsan_handle_##name##_abort(UbsanLocation*, uintptr_t value, uintptr_t) {                                   \
+        undefined(text, value, PLACE);                                                                                 \
     }
 extern "C" {
 UNDEFINED(out_of_bounds, "array index out of bounds")

@@ -3,6 +3,7 @@
 #include "../include/emulator.h"
 #include "report.h"
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -68,6 +69,8 @@ struct Block {
     unsigned number = 0, threads = 0, alive = 0;
     uint3 index;
     bool abandoned = false;
+    std::atomic<bool> running{false};
+    std::atomic<uint64_t> steps{0};  // a thread blocked, exited or began
 
     unsigned char* stacks = nullptr;  // thread i has bytes [i, i + 1) * STACK_BYTES
     Warp warps[MAX_WARPS];
@@ -158,9 +161,8 @@ int runLaunch(const Launch& launch);
 
 // ---- asynchronous work of a block
 
-void finishCopies(Thread* thread);  // a thread exits
+void finishCopies(Thread* thread);   // a thread exits
 bool deliverBulkCopy(Block& block);  // performs one queued copy; false when there is none
 void finishHopper(Block& block);     // a block ends
-
 
 }  // namespace emulator

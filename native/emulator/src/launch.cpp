@@ -2,11 +2,11 @@
 #include "check.h"
 #include "watchdog.h"
 
+#include <link.h>
+#include <sys/mman.h>
 #include <atomic>
 #include <condition_variable>
-#include <link.h>
 #include <mutex>
-#include <sys/mman.h>
 #include <thread>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
@@ -91,7 +91,9 @@ private:
             std::unique_lock<std::mutex> lock(mutex);
             changed.wait(lock, [this] { return work.launch != nullptr; });
             lock.unlock();
+            block.running = true;
             runBlocks();
+            block.running = false;
             lock.lock();
             work.launch = nullptr;
             changed.notify_all();
@@ -100,8 +102,8 @@ private:
 
     void reserveStacks() {
         const size_t bytes = (MAX_THREADS + 1) * STACK_BYTES;
-        const auto raw = (uintptr_t)mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        const auto raw =
+            (uintptr_t)mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         block.stacks = (unsigned char*)((raw + STACK_BYTES - 1) / STACK_BYTES * STACK_BYTES);
         for (unsigned i = 0; i < MAX_THREADS; i++) mprotect(block.stacks + i * STACK_BYTES, 4096, PROT_NONE);
     }

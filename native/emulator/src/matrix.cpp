@@ -1,5 +1,5 @@
-// matrix.cpp: ldmatrix, stmatrix and mma.sync. The fragments of 32 lanes are gathered into small matrices by the layouts
-// of the PTX ISA, multiplied, and scattered.
+// matrix.cpp: ldmatrix, stmatrix and mma.sync. The fragments of 32 lanes are gathered into small matrices by the
+// layouts of the PTX ISA, multiplied, and scattered.
 #include "matrix.h"
 
 #include "check.h"

@@ -139,8 +139,8 @@ void finishHopper(Block& block) {
         }
         for (const Warpgroup& g : block.hopper->warpgroups) {
             if (g.operations.empty()) continue;
-            reportBlock(Cause::WGMMA, "block %u of %s ends with operations never waited for, issued at %s", block.number,
-                        kernel, placeOf(codeOffset(g.operations[0].pc)).c_str());
+            reportBlock(Cause::WGMMA, "block %u of %s ends with operations never waited for, issued at %s",
+                        block.number, kernel, placeOf(codeOffset(g.operations[0].pc)).c_str());
         }
     }
     block.hopper.reset();

@@ -4,8 +4,8 @@
 
 #include "check.h"
 
-#include <algorithm>
 #include <sys/mman.h>
+#include <algorithm>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #endif
@@ -28,8 +28,8 @@ static size_t roundUp(size_t n, size_t to) {
 }
 
 static unsigned char* reservation() {
-    static auto* const begin = (unsigned char*)mmap(nullptr, RESERVATION, PROT_NONE,
-                                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    static auto* const begin =
+        (unsigned char*)mmap(nullptr, RESERVATION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return begin;
 }
 

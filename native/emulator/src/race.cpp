@@ -1,21 +1,21 @@
 // race.cpp: bounds, uninitialised memory and data races, for every access of a kernel (checking build only).
 //
 // Races are found by vector clocks, whatever the schedule happened to be. A column stands for something that acts: each
-// thread; each mbarrier's copies; where a block uses them, each thread's cp.async groups and its bulk stores. A thread's
-// clock says, column by column, up to which time it knows what was done. Barriers, __syncwarp, mbarriers and waits for
-// copies pass knowledge on; shuffles and mma do not, on a device as here. Two accesses race when they touch the same
-// byte, one of them writes, not both are atomic, and neither knows of the other. Blocks of a launch know nothing of each
-// other.
+// thread; each mbarrier's copies; where a block uses them, each thread's cp.async groups and its bulk stores. A
+// thread's clock says, column by column, up to which time it knows what was done. Barriers, __syncwarp, mbarriers and
+// waits for copies pass knowledge on; shuffles and mma do not, on a device as here. Two accesses race when they touch
+// the same byte, one of them writes, not both are atomic, and neither knows of the other. Blocks of a launch know
+// nothing of each other.
 //
 // Every 4 bytes of shared and device memory have a Shadow that remembers who wrote and read them last. Two writes and
-// two reads are kept (with a mask of the bytes they touched), which is exact for elements of 4 bytes or more, for pairs of
-// 2-byte elements, and loses the oldest where more than two threads write single bytes of one word.
+// two reads are kept (with a mask of the bytes they touched), which is exact for elements of 4 bytes or more, for pairs
+// of 2-byte elements, and loses the oldest where more than two threads write single bytes of one word.
 #include "hopper.h"
 
+#include <sys/mman.h>
 #include <algorithm>
 #include <cinttypes>
 #include <set>
-#include <sys/mman.h>
 
 namespace emulator {
 
@@ -24,8 +24,8 @@ class Epoch {
 public:
     Epoch() = default;
     Epoch(uint32_t block, unsigned column, uint32_t clock, unsigned bytes, bool atomic)
-        : bits((uint64_t)(block & 0xfffff) << 44 | (uint64_t)(column & 0xfff) << 32 | (uint64_t)(clock & 0x3ffffff) << 6 |
-               (uint64_t)bytes << 1 | (atomic ? 1 : 0)) {}
+        : bits((uint64_t)(block & 0xfffff) << 44 | (uint64_t)(column & 0xfff) << 32 |
+               (uint64_t)(clock & 0x3ffffff) << 6 | (uint64_t)bytes << 1 | (atomic ? 1 : 0)) {}
     explicit operator bool() const {
         return bits != 0;
     }
@@ -234,9 +234,13 @@ static Place find(Thread* thread, const Access& access) {
 class Detector {
 public:
     Detector(Thread* thread, const Access& access)
-        : thread(thread), access(access), block(*thread->block), knows(clockOf(thread)),
+        : thread(thread),
+          access(access),
+          block(*thread->block),
+          knows(clockOf(thread)),
           column(access.column == ~0u ? thread->number : access.column),
-          clock(access.clock ? access.clock : knows[column]), place(codeOffset(access.pc)) {}
+          clock(access.clock ? access.clock : knows[column]),
+          place(codeOffset(access.pc)) {}
 
     void check() {
         const Place at = find(thread, access);
@@ -346,8 +350,11 @@ private:
     void tellRace(Epoch other, uint32_t otherPlace, const char* kind) const {
         if (!firstTime(place, 1)) return;
         report(Cause::RACE, access.pc, "%s%s%s of %s memory, offset %zu, unordered with %s %s by %s at %s", access.what,
-               *access.what ? " " : "", access.write && !access.atomic ? "write" : access.atomic ? "access" : "read", name,
-               offset, *kind == 'a' ? "an" : "a", kind, whoIs(other).c_str(), placeOf(otherPlace).c_str());
+               *access.what ? " " : "",
+               access.write && !access.atomic ? "write"
+               : access.atomic                ? "access"
+                                              : "read",
+               name, offset, *kind == 'a' ? "an" : "a", kind, whoIs(other).c_str(), placeOf(otherPlace).c_str());
     }
 
     void tellUninitialised() const {
@@ -387,11 +394,12 @@ void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* wha
         const Shadow& s = dynamicShadow.shadow[word];
         for (int i = 0; i < 2; i++) {
             const Epoch e = s.writes[i];
-            if (!e || s.era != blockEra || e.column() >= block.threads || fencedClocks[e.column()] >= e.clock()) continue;
+            if (!e || s.era != blockEra || e.column() >= block.threads || fencedClocks[e.column()] >= e.clock())
+                continue;
             if (!firstTime(codeOffset(pc), 3)) return;
             report(Cause::PROXY_FENCE, pc,
-                   "%s reads shared offset %zu, written by thread %u at %s with no fence_proxy_async since", what, word * 4,
-                   e.column(), placeOf(s.writePlaces[i]).c_str());
+                   "%s reads shared offset %zu, written by thread %u at %s with no fence_proxy_async since", what,
+                   word * 4, e.column(), placeOf(s.writePlaces[i]).c_str());
             return;
         }
     }

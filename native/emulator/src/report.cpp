@@ -1,11 +1,11 @@
 // report.cpp: texts of findings, and the source places in them.
 #include "internal.h"
 
+#include <dlfcn.h>
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <dlfcn.h>
 #include <mutex>
 
 namespace emulator {

@@ -8,9 +8,9 @@ namespace emulator {
 
 // What went wrong. The first words of a message; the launch returns the CUresult beside it.
 enum class Cause {
-    OUT_OF_BOUNDS,   // 700
-    MISALIGNED,      // 716
-    RACE,            // 719 from here on
+    OUT_OF_BOUNDS,  // 700
+    MISALIGNED,     // 716
+    RACE,           // 719 from here on
     UNINITIALISED,
     PROXY_FENCE,
     DEADLOCK,
@@ -22,8 +22,8 @@ enum class Cause {
     WGMMA,
     TENSOR_MAP,
     UNDEFINED,
-    TRAP,            // 718
-    STUCK,           // 702
+    TRAP,   // 718
+    STUCK,  // 702
 };
 int resultOf(Cause cause);
 

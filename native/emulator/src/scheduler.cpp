@@ -1,6 +1,6 @@
 // scheduler.cpp: which fiber runs next. Deterministic: the order is a setting, the random one has a seed.
-#include "hopper.h"
 #include "context_switch.h"
+#include "hopper.h"
 
 #include <cstdio>
 #ifdef __SANITIZE_ADDRESS__
@@ -19,8 +19,7 @@ static void switchToWorker(Thread* me, bool forEver) {
     Block& block = *me->block;
     (void)forEver;
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(forEver ? nullptr : &me->asanStack, block.workerStackBottom,
-                                   block.workerStackBytes);
+    __sanitizer_start_switch_fiber(forEver ? nullptr : &me->asanStack, block.workerStackBottom, block.workerStackBytes);
 #endif
     emulator_switch(&me->stackPointer, block.workerStackPointer);
 }
@@ -163,6 +162,7 @@ static Thread* nextOrDeadlock(Thread* me) {
 void waitFor(Waiting what) {
     Thread* me = current();
     me->block->waiting[me->number] = what;
+    me->block->steps.fetch_add(1, std::memory_order_relaxed);
     setRunnable(me, false);
     Thread* next = nextOrDeadlock(me);
     if (next != me) switchTo(me, next, false);
@@ -193,6 +193,7 @@ static void exitThread(Thread* me) {
     block.waiting[me->number] = Waiting::EXITED;
     setRunnable(me, false);
     block.alive--;
+    block.steps.fetch_add(1, std::memory_order_relaxed);
     block.warps[me->warp].alive &= ~(1u << me->lane);
     if (!block.alive) {
         switchToWorker(me, true);

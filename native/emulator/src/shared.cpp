@@ -11,8 +11,8 @@ unsigned char* dynamicShared(unsigned alignment, const char* name) {
         block.dynamicAlignment = alignment;
         block.dynamic = block.dynamicBase + alignment % DYNAMIC_PADDING;
     } else if (block.dynamicAlignment != alignment) {
-        fail(Cause::UNDEFINED, __builtin_return_address(0), "DYN_SMEM(%s, %u), but another one of this kernel has %u", name,
-             alignment, block.dynamicAlignment);
+        fail(Cause::UNDEFINED, __builtin_return_address(0), "DYN_SMEM(%s, %u), but another one of this kernel has %u",
+             name, alignment, block.dynamicAlignment);
     }
     return block.dynamic;
 }

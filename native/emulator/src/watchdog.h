@@ -4,7 +4,8 @@
 
 namespace emulator {
 
-// Called once on a worker's own thread: from now on a launch that makes no step for config.timeoutSeconds fails there.
+// Called once on a worker's own thread: from now on a launch in which no thread blocks, exits or starts for
+// config.timeoutSeconds fails there.
 void watchWorker(Block* block);
 
 }  // namespace emulator

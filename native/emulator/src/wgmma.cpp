@@ -70,6 +70,14 @@ static void readOperand(Thread* thread, uint64_t descriptor, bool mnMajor, Opera
     }
 }
 
+// The device reads the registers at some time before the wait ends: until then they must keep their values.
+static void checkRegisters(const WgmmaOperation& op) {
+    for (unsigned t = 0; t < WARPGROUP; t++) {
+        if (!memcmp(op.a[t], op.registers[t], sizeof op.a[t])) continue;
+        fail(Cause::WGMMA, op.pc, "the registers of a have changed between the instruction and the wait");
+    }
+}
+
 // a in registers: as for mma.sync, 16 rows per warp.
 template <class F>
 static void readRegisters(const WgmmaOperation& op, F set) {
@@ -122,7 +130,8 @@ static void perform(Thread* me, Warpgroup& group, WgmmaOperation& op) {
     for (unsigned t = 0; t < WARPGROUP; t++) {
         std::vector<float>& d = group.saved[t][op.accumulators[t]];
         for (int i = 0; i < issue.n / 2; i++) {
-            const float v = tiles->d[16 * (t / 32) + t % 32 / 4 + 8 * (i >> 1 & 1)][8 * (i / 4) + 2 * (t % 4) + (i & 1)];
+            const float v =
+                tiles->d[16 * (t / 32) + t % 32 / 4 + 8 * (i >> 1 & 1)][8 * (i / 4) + 2 * (t % 4) + (i & 1)];
             d[i] = issue.accumulate ? d[i] + v : v;
         }
     }
@@ -157,6 +166,7 @@ void wgmma(float* d, const WgmmaIssue& issue) {
     if (!sameOperands(op.issue, issue)) fail(Cause::WGMMA, pc, "operands differ between threads of the warpgroup");
     op.accumulators[i] = d;
     if (issue.registers) memcpy(op.a[i], issue.registers, sizeof op.a[i]);
+    op.registers[i] = issue.registers;
     auto [saved, isNew] = group.saved[i].emplace(d, std::vector<float>(d, d + issue.n / 2));
     (void)saved;
     if (isNew) std::fill(d, d + issue.n / 2, NAN);
@@ -209,6 +219,7 @@ void wgmmaWait(unsigned groups) {
         if (op.threads != WARPGROUP) {
             fail(Cause::WGMMA, op.pc, "only %u of the 128 threads of the warpgroup issued it", op.threads);
         }
+        if (op.issue.registers) checkRegisters(op);
         if (!op.performed) perform(me, group, op);
         group.operations.pop_front();
     }

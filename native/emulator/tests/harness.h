@@ -1,11 +1,11 @@
 // harness.h: a small client of the emulated driver for the emulator's own tests, in C++ and without any framework. The
 // library is loaded by path, as a program would load libcuda.so.1.
 #pragma once
+#include <dlfcn.h>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <functional>
 #include <string>
 #include <vector>
@@ -64,8 +64,8 @@ struct Driver {
     template <class... A>
     int run(const char* name, unsigned grid, unsigned block, unsigned shared, A... arguments) const {
         void* parameters[] = {(void*)&arguments..., nullptr};
-        const int refused = call("cuLaunchKernel", function(name), grid, 1u, 1u, block, 1u, 1u, shared, stream, parameters,
-                                 (void**)nullptr);
+        const int refused = call("cuLaunchKernel", function(name), grid, 1u, 1u, block, 1u, 1u, shared, stream,
+                                 parameters, (void**)nullptr);
         return refused ? refused : call("cuStreamSynchronize", stream);
     }
 };
