@@ -52,14 +52,14 @@ typedef unsigned long long uint64_t;
 // Instantiates a kernel for f32, bf16 and f16 under the names name_f32, name_bf16 and name_f16; in `params` and
 // `call` the type is called T.
 #define KERNEL_FLOATS(name, threads, params, call)                                                                    \
-    KERNEL_OF_TYPE(name, f32, float, threads, params, call)                                                           \
-    KERNEL_OF_TYPE(name, bf16, bf16, threads, params, call)                                                           \
-    KERNEL_OF_TYPE(name, f16, f16, threads, params, call)
+    KERNEL_OF_TYPE(name, f32, float, (threads), params, call)                                                         \
+    KERNEL_OF_TYPE(name, bf16, bf16, (threads), params, call)                                                         \
+    KERNEL_OF_TYPE(name, f16, f16, (threads), params, call)
 
 #define KERNEL_OF_TYPE(name, suffix, type, threads, params, call)                                                     \
     namespace name##_as_##suffix {                                                                                    \
     using T = type;                                                                                                   \
-    KERNEL(name##_##suffix, BOUNDS_OF(threads), PARAMS_OF params, call)                                               \
+    KERNEL(name##_##suffix, BOUNDS_OF threads, PARAMS_OF params, call)                                                \
     }
 #define BOUNDS_OF(...) __VA_ARGS__
 #define PARAMS_OF(...) (__VA_ARGS__)

@@ -3,16 +3,12 @@ package io.jacquard.cuda;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.Tensor;
 
-/// Causal attention and rotary embedding.
+/// Causal attention.
 final class AttentionKernels {
     private final Launcher launcher;
 
     AttentionKernels(Launcher launcher) {
         this.launcher = launcher;
-    }
-
-    void rope(Tensor out, Tensor x, int heads, int headDim, float base, int firstPosition, boolean inverse) {
-        Absent.kernel(launcher, "rope");
     }
 
     void attention(Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {

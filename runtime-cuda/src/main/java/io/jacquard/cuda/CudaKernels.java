@@ -14,6 +14,7 @@ final class CudaKernels implements Kernels {
     private final ReduceKernels reduce;
     private final NormKernels norm;
     private final AttentionKernels attention;
+    private final RopeKernels rope;
     private final TokenKernels token;
     private final OptimizerKernels optimizer;
 
@@ -24,6 +25,7 @@ final class CudaKernels implements Kernels {
         reduce = new ReduceKernels(launcher);
         norm = new NormKernels(launcher);
         attention = new AttentionKernels(launcher);
+        rope = new RopeKernels(launcher);
         token = new TokenKernels(launcher);
         optimizer = new OptimizerKernels(launcher);
     }
@@ -197,7 +199,7 @@ final class CudaKernels implements Kernels {
 
     @Override
     public void rope(Tensor out, Tensor x, int heads, int headDim, float base, int firstPosition, boolean inverse) {
-        attention.rope(out, x, heads, headDim, base, firstPosition, inverse);
+        rope.rope(out, x, heads, headDim, base, firstPosition, inverse);
     }
 
     @Override
