@@ -24,8 +24,8 @@ final class NormGradKernels {
     private final int weights;
     private final int wideChunks;
 
-    /// `weights` are the weights' gradients: two, or without a bias one. `wideChunks` is the template argument of the
-    /// kernel for wide rows.
+    /// `weights` are the weights' gradients: two, or without a bias one. `wideChunks` is the template argument of
+    /// the kernel for wide rows.
     NormGradKernels(Launcher launcher, String name, int weights, int wideChunks) {
         this.launcher = launcher;
         this.weights = weights;
@@ -92,8 +92,8 @@ final class NormGradKernels {
         }
     }
 
-    /// Rows that a block has at a time: as many as its threads and shared memory allow, but no more than spread all rows
-    /// over the device; 0 when not even one fits.
+    /// Rows that a block has at a time: as many as its threads and shared memory allow, but no more than spread all
+    /// rows over the device; 0 when not even one fits.
     private int groups(int width, int sharedPerRow, long rows) {
         int fitting = Math.min(MOST_THREADS / width, (launcher.sharedBytes() - STATIC_SHARED) / sharedPerRow);
         long spread = Math.max(1, Math.ceilDiv(rows, launcher.multiprocessors()));

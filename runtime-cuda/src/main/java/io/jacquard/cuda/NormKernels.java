@@ -13,8 +13,8 @@ final class NormKernels {
     /// 16-byte chunks of a row that a thread of the forward kernels holds: `CHUNKS` in norm.cu and softmax.cu.
     private static final int CHUNKS = 4;
 
-    /// What the kernels' launch bounds let a multiprocessor hold: a grid-stride loop over more blocks would start rows
-    /// late, over fewer would leave room.
+    /// What the kernels' launch bounds let a multiprocessor hold: a grid-stride loop over more blocks would start
+    /// rows late, over fewer would leave room.
     private static final int BLOCKS_PER_MULTIPROCESSOR = 3;
 
     private final Launcher launcher;
@@ -93,11 +93,7 @@ final class NormKernels {
         int threads = groups * width;
         // One stage of x, and of residual; the kernel does without for rows that are too wide to be held.
         int shared = chunks > CHUNKS ? 0 : (withResidual ? 2 : 1) * chunks * threads * 16;
-        launcher.int64(rows)
-                .int32(columns)
-                .int32(width)
-                .int32(chunks)
-                .run(blocks(rows, groups), 1, 1, threads, shared);
+        launcher.int64(rows).int32(columns).int32(width).int32(chunks).run(blocks(rows, groups), 1, 1, threads, shared);
     }
 
     void layerNormGrad(
@@ -165,6 +161,7 @@ final class NormKernels {
     }
 
     private int blocks(long rows, int groups) {
-        return (int) Math.min(Math.ceilDiv(rows, groups), (long) BLOCKS_PER_MULTIPROCESSOR * launcher.multiprocessors());
+        return (int)
+                Math.min(Math.ceilDiv(rows, groups), (long) BLOCKS_PER_MULTIPROCESSOR * launcher.multiprocessors());
     }
 }
