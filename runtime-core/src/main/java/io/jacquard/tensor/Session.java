@@ -37,7 +37,10 @@ public final class Session implements AutoCloseable {
                 return new Session(p.open(d));
             }
         }
-        throw new DeviceException("device: no backend for '" + device + "'; this installation has " + kinds);
+        throw new DeviceException("device: no backend for '" + device + "'; this installation has " + kinds
+                + (d.kind().equals("cuda")
+                        ? "; add jacquard-cuda to the class path, or JACQUARD_CUDA=1 for ./jacquard"
+                        : ""));
     }
 
     /// A session over a backend made by hand: tests and tools.

@@ -35,8 +35,17 @@ final class CudaBackend implements Backend {
     }
 
     @Override
+    public String description() {
+        return gpu.description();
+    }
+
+    @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    Launcher launcher() {
+        return launcher;
     }
 
     /// The kernels that this backend launches.

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Driver;
+import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.DeviceException;
@@ -118,6 +119,53 @@ final class CudaBackendTest {
             }
             Arrays.fill(host, -1);
             assertArrayEquals(new int[] {999, 999, 999}, x.toInts());
+        }
+    }
+
+    /// A fill of more than there is, which only a checking device sees.
+    private static DeviceException overrun() {
+        try (Session session = open()) {
+            Tensor x = Tensor.zeros(Shape.of(8), DType.F32);
+            session.synchronize();
+            return assertThrows(DeviceException.class, () -> {
+                launchBeyond(session, x);
+                session.synchronize();
+            });
+        }
+    }
+
+    private static void launchBeyond(Session session, Tensor x) {
+        Launcher launcher = ((CudaBackend) session.backend()).launcher();
+        launcher.start(launcher.kernel("fill_f32"))
+                .tensor(x)
+                .float32(1f)
+                .int64(1L << 30)
+                .run(1, 256);
+    }
+
+    @Test
+    void anErrorIsReportedWhenTheHostWaits() {
+        String message = overrun().getMessage();
+        assertTrue(message.startsWith("cuda:0: waiting for the device: CUDA_ERROR_ILLEGAL_ADDRESS (700)"), message);
+        assertTrue(message.contains("moving.cu"), message);
+        assertTrue(
+                message.endsWith("; an earlier launch failed: -Djacquard.cuda.sync=true and no graph"
+                        + " (training.graph=false) name it"),
+                message);
+    }
+
+    @Test
+    void inStepTheErrorNamesTheLaunch() {
+        System.setProperty("jacquard.cuda.sync", "true");
+        try {
+            String message = overrun().getMessage();
+            assertTrue(
+                    message.startsWith(
+                            "cuda:0: kernel fill_f32 on 1x1x1 blocks of 256 threads, 0 bytes shared, operands"
+                                    + " [8] F32: CUDA_ERROR_ILLEGAL_ADDRESS (700)"),
+                    message);
+        } finally {
+            System.clearProperty("jacquard.cuda.sync");
         }
     }
 }

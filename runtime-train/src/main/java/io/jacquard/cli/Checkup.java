@@ -140,19 +140,26 @@ final class Checkup {
                     "device",
                     device + " opens, "
                             + String.format(
-                                    Locale.ROOT, "%.1f GiB", session.backend().memoryBytes() / 1073741824.0),
+                                    Locale.ROOT, "%.1f GiB", session.backend().memoryBytes() / 1073741824.0)
+                            + "; " + session.backend().description(),
                     null);
             loaded("onednn", "libdnnl");
             loaded("openmp", "libgomp");
         } catch (LinkageError | RuntimeException e) {
+            boolean cpu = device.startsWith("cpu");
             add(
                     State.BAD,
                     "device",
                     device + " does not open: "
-                            + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
-                    device.startsWith("cpu")
+                            + (cpu
+                                    ? String.valueOf(e.getMessage())
+                                            .lines()
+                                            .findFirst()
+                                            .orElse("")
+                                    : e.getMessage()),
+                    cpu
                             ? "run './jacquard --version' to build again; if it stays, report it"
-                            : "this build has no backend for it; train with --device cpu");
+                            : "as the message says; or train with --device cpu");
         }
     }
 

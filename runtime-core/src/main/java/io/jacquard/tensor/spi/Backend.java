@@ -8,6 +8,11 @@ public interface Backend extends AutoCloseable {
     /// The device that was opened.
     Device device();
 
+    /// What was opened, in words: for people who want to know which driver was found, and where.
+    default String description() {
+        return device().toString();
+    }
+
     /// The kernels; during [#capture] they record instead of running.
     Kernels kernels();
 

@@ -11,6 +11,9 @@ import java.lang.foreign.MemorySegment;
 ///
 /// **Thread**: the one that opened it.
 public final class Gpu implements AutoCloseable {
+    /// `-Djacquard.cuda.sync=true`: wait after each launch, so that an error names the kernel that made it.
+    private static final String SYNC = "jacquard.cuda.sync";
+
     private static final int ATTRIBUTE_MULTIPROCESSORS = 16;
     private static final int ATTRIBUTE_MAJOR = 75;
     private static final int ATTRIBUTE_MINOR = 76;
@@ -34,6 +37,7 @@ public final class Gpu implements AutoCloseable {
     private final MemorySegment result = arena.allocate(256, 8);
     private final long stream;
     private final Staging staging;
+    private final boolean synchronous = Boolean.getBoolean(SYNC);
     private boolean capturing;
 
     Gpu(Driver driver, int ordinal) {
@@ -68,6 +72,14 @@ public final class Gpu implements AutoCloseable {
     /// As the driver calls it.
     public String name() {
         return name;
+    }
+
+    /// Name, capability, multiprocessors, and the driver with its place.
+    public String description() {
+        int version = driver.version();
+        return name + ", compute capability " + capability / 10 + "." + capability % 10 + ", " + multiprocessors
+                + " multiprocessors, " + (driver.isEmulator() ? "emulated" : "CUDA") + " driver "
+                + version / 1000 + "." + version % 1000 / 10 + " at " + driver.path();
     }
 
     /// Compute capability: 80, 89, 90, 100, 120.
@@ -124,7 +136,7 @@ public final class Gpu implements AutoCloseable {
 
     /// Waits until all that was asked is done.
     public void synchronize() {
-        check(Calls.streamSynchronize(stream), "waiting for the device");
+        checkLate(Calls.streamSynchronize(stream), "waiting for the device");
     }
 
     /// From here on launches are recorded, until [#endCapture] or [#abandonCapture].
@@ -171,6 +183,21 @@ public final class Gpu implements AutoCloseable {
         if (code != 0) {
             throw failure(code, operation);
         }
+    }
+
+    /// Where an error of any earlier launch may come to light.
+    void checkLate(int code, String operation) {
+        if (code != 0) {
+            DeviceException e = failure(code, operation);
+            throw synchronous
+                    ? e
+                    : new DeviceException(e.getMessage() + "; an earlier launch failed: -D" + SYNC
+                            + "=true and no graph (training.graph=false) name it");
+        }
+    }
+
+    boolean isSynchronous() {
+        return synchronous;
     }
 
     DeviceException failure(int code, String operation) {

@@ -17,9 +17,6 @@ import org.jspecify.annotations.Nullable;
 /// Arguments go into one native buffer that every launch reuses, so a launch makes no garbage. The driver copies them
 /// before `run` returns.
 public final class Launcher implements AutoCloseable {
-    /// `-Djacquard.cuda.sync=true`: wait after each launch, so that an error names the kernel that made it.
-    private static final boolean SYNC = Boolean.getBoolean("jacquard.cuda.sync");
-
     private static final int MAX_ARGUMENTS = 40;
 
     /// The driver's limit for all parameters of a kernel.
@@ -155,7 +152,7 @@ public final class Launcher implements AutoCloseable {
         k.allowShared(sharedBytes);
         int code = Calls.launchKernel(
                 k.function(), gridX, gridY, gridZ, threads, 1, 1, sharedBytes, gpu.stream(), pointers.address(), 0);
-        if (code == 0 && SYNC && !gpu.isCapturing()) {
+        if (code == 0 && gpu.isSynchronous() && !gpu.isCapturing()) {
             code = Calls.streamSynchronize(gpu.stream());
         }
         if (code != 0) {

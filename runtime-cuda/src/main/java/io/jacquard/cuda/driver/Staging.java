@@ -90,7 +90,7 @@ final class Staging implements AutoCloseable {
     }
 
     private void await(Chunk chunk) {
-        gpu.check(Calls.eventSynchronize(chunk.event), "waiting for a copy");
+        gpu.checkLate(Calls.eventSynchronize(chunk.event), "waiting for a copy");
     }
 
     @Override
