@@ -10,7 +10,6 @@ import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -65,10 +64,9 @@ final class WeightsTest {
         whole.allocate(DType.F32, DType.F32, 7);
         Weights parts = new Weights(3);
         Decoder b = Decoder.of(CONFIG, parts);
-        List<Tensor> gaps = new ArrayList<>();
         for (Weights.Segment s : parts.segments()) {
             Shape shape = Shape.of((int) s.elements());
-            gaps.add(Tensor.zeros(Shape.of(100), DType.F32));
+            Tensor.zeros(Shape.of(100), DType.F32); // a gap between them
             parts.bind(s, Tensor.zeros(shape, DType.F32), Tensor.zeros(shape, DType.F32));
             parts.initialise(s, 7);
         }
