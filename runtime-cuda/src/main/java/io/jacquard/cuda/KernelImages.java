@@ -14,7 +14,7 @@ final class KernelImages {
     static KernelLibrary load(Gpu gpu) {
         if (gpu.isEmulated()) {
             // its kernels are C++ that was linked in; it looks at no image, but wants one
-            return KernelLibrary.load(gpu, List.of(new byte[1]), "the emulator's kernels");
+            return KernelLibrary.load(gpu, List.of(new byte[] {1}), "the emulator's kernels");
         }
         int major = gpu.capability() / 10;
         int minor = gpu.capability() % 10;

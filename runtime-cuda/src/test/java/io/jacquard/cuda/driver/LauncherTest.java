@@ -41,7 +41,7 @@ final class LauncherTest {
     @Test
     void aMissingKernelIsNamed() {
         try (Gpu gpu = Driver.get().open(0);
-                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[1]), "test")) {
+                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[] {1}), "test")) {
             assertEquals(
                     "cuda: there is no kernel nothing_f32 in test; the kernels are older than this program: build"
                             + " them again",
@@ -53,7 +53,7 @@ final class LauncherTest {
     @Test
     void aLaunchThatTheDriverRefusesNamesKernelAndOperands() {
         try (Gpu gpu = Driver.get().open(0);
-                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[1]), "test");
+                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[] {1}), "test");
                 Launcher launcher = new Launcher(gpu, library)) {
             DeviceException e = assertThrows(DeviceException.class, () -> {
                 launcher.start(launcher.kernel("fill_f32"))
@@ -72,7 +72,7 @@ final class LauncherTest {
     @Test
     void theWorkspaceGrowsOutsideCaptureOnly() {
         try (Gpu gpu = Driver.get().open(0);
-                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[1]), "test");
+                KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[] {1}), "test");
                 Launcher launcher = new Launcher(gpu, library)) {
             long first = launcher.workspace(100);
             assertEquals(0, first % 256);
