@@ -123,9 +123,9 @@ public final class Weights {
         return p;
     }
 
-    /// Allocates and initialises everything in the current scope: all segments in one flat tensor of values and one of
-    /// gradients, which optimizers update in one launch. A value does not depend on the order of declaration or on how
-    /// the model is sharded.
+    /// Allocates and initialises everything in the current scope: all segments in one flat tensor of values and one
+    /// of gradients, which optimizers update in one launch. A value does not depend on the order of declaration or
+    /// on how the model is sharded.
     ///
     /// @param values dtype of the weights
     /// @param gradients dtype of the gradients: that of the values to save memory, F32 to accumulate long
@@ -146,8 +146,8 @@ public final class Weights {
     }
 
     /// Gives the parameters of one segment other memory, for as long as it lives: `values` and `gradients`, each
-    /// `[segment.elements()]`. The next backward overwrites these gradients. With segments bound one by one, and not
-    /// by [#allocate], there are no [#values] and [#gradients] of the whole.
+    /// `[segment.elements()]`. The next backward overwrites these gradients. With segments bound one by one, and
+    /// not by [#allocate], there are no [#values] and [#gradients] of the whole.
     ///
     /// @throws IllegalArgumentException if the segment is not one of this model's, or the sizes differ
     public void bind(Segment segment, Tensor values, Tensor gradients) {
@@ -165,13 +165,14 @@ public final class Weights {
         }
     }
 
-    /// Writes the first values of a segment's parameters. A value depends only on `seed`, the parameter's name and the
-    /// element's index. Zeros are left to whoever made the memory.
+    /// Writes the first values of a segment's parameters. A value depends only on `seed`, the parameter's name and
+    /// the element's index. Zeros are left to whoever made the memory.
     public void initialise(Segment segment, long seed) {
         for (Parameter p : parametersOf(segment)) {
             Tensor value = p.value().detach();
             if (p.init().deviation() > 0f) {
-                value.kernels().random(value, p.init().deviation(), seed, p.name().hashCode());
+                value.kernels()
+                        .random(value, p.init().deviation(), seed, p.name().hashCode());
             } else if (p.init().constant() != 0f) {
                 value.kernels().fill(value, p.init().constant());
             }

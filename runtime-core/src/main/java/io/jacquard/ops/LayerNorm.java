@@ -75,8 +75,8 @@ record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd)
             return new WeightTargets(zeroed(dw, wanted), zeroed(db, wanted), 1f);
         }
 
-        /// The target set to zero where it would be overwritten; where none is wanted, memory for the kernel to write,
-        /// of the shape and dtype of the other one.
+        /// The target set to zero where it would be overwritten; where none is wanted, memory for the kernel to
+        /// write, of the shape and dtype of the other one.
         private static Tensor zeroed(Gradients.@Nullable Target t, Gradients.@Nullable Target like) {
             if (t == null) {
                 Tensor other = java.util.Objects.requireNonNull(like).tensor();

@@ -86,11 +86,15 @@ final class WeightsTest {
         Weights.Segment s = weights.segments().get(1);
         Shape shape = Shape.of((int) s.elements());
         try (var _ = Scope.open("gathered")) {
-            Tensor copy = Tensor.of(shape, weights.values().slice(s.offset(), shape).toFloats());
+            Tensor copy =
+                    Tensor.of(shape, weights.values().slice(s.offset(), shape).toFloats());
             weights.bind(s, copy, Tensor.zeros(shape, DType.F32));
             assertEquals(expected, gradients(model));
         }
-        weights.bind(s, weights.values().slice(s.offset(), shape), weights.gradients().slice(s.offset(), shape));
+        weights.bind(
+                s,
+                weights.values().slice(s.offset(), shape),
+                weights.gradients().slice(s.offset(), shape));
         assertEquals(expected, gradients(model));
     }
 
@@ -138,7 +142,8 @@ final class WeightsTest {
         Weights.Segment other = new Weights.Segment("s", 0, 512);
         assertTrue(assertThrows(IllegalArgumentException.class, () -> weights.bind(other, t, t))
                 .getMessage()
-                .startsWith("weights: Segment[name=s, offset=0, elements=512] is not among [Segment[name=s, offset=0,"));
+                .startsWith(
+                        "weights: Segment[name=s, offset=0, elements=512] is not among [Segment[name=s, offset=0,"));
         weights.allocate(DType.F32, DType.F32, 0);
         assertEquals(
                 "weights: 'late' is declared after allocate()",

@@ -18,8 +18,8 @@ final class LayerNormTest {
     private static final int ROWS = 5;
     private static final int WIDTH = 33;
 
-    /// The gradient of one of weight and bias is the same whether the other one is wanted or not, also where gradients
-    /// have another dtype than the weights.
+    /// The gradient of one of weight and bias is the same whether the other one is wanted or not, also where
+    /// gradients have another dtype than the weights.
     @ParameterizedTest
     @EnumSource(
             value = DType.class,

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(
@@ -60,6 +61,12 @@ final class QuickstartCommand implements Callable<Integer> {
     private double minutes = 5;
 
     @Option(
+            names = "--steps",
+            paramLabel = "N",
+            description = "Train for this many steps, however long they take (default: as many as fit the time).")
+    private @Nullable Integer steps;
+
+    @Option(
             names = "--run",
             paramLabel = "DIR",
             defaultValue = "runs/quickstart",
@@ -76,6 +83,9 @@ final class QuickstartCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        if (minutes <= 0 || steps != null && steps < 1) {
+            throw new ParameterException(command, "--minutes and --steps must be positive");
+        }
         Terminal terminal = Terminal.of(command.getErr());
         boolean resume = Trainer.hasState(run);
         TrainConfig config;
@@ -121,6 +131,9 @@ final class QuickstartCommand implements Callable<Integer> {
     /// The number of steps is what this machine does in the time; a learning rate that falls to its floor needs to
     /// know it beforehand, so a few steps are timed first.
     private TrainConfig choose(Terminal terminal) throws IOException {
+        if (steps != null) {
+            return settings(steps, run).read();
+        }
         terminal.line("timing a few steps to see how many fit into " + TrainProgress.duration(60 * minutes));
         Path trial = run.resolve("trial");
         double[] seconds = new double[TRIAL_STEPS + 1];
@@ -138,12 +151,12 @@ final class QuickstartCommand implements Callable<Integer> {
         AtomicFiles.deleteTree(trial);
         // The first half warms up the JVM's compiler.
         double perStep = (seconds[TRIAL_STEPS] - seconds[TRIAL_STEPS / 2]) / (TRIAL_STEPS - TRIAL_STEPS / 2);
-        long steps = Math.max(20, Math.round(60 * minutes / perStep / 10) * 10);
-        return settings(steps, run).read();
+        long fitting = Math.max(20, Math.round(60 * minutes / perStep / 10) * 10);
+        return settings(fitting, run).read();
     }
 
-    private ConfigReader settings(long steps, Path directory) {
-        long quarter = Math.max(1, steps / 6);
+    private ConfigReader settings(long count, Path directory) {
+        long part = Math.max(1, count / 6);
         return new ConfigReader()
                 .yaml("quickstart", """
                 model: {layers: 4, heads: 6, width: 192, context: 256}
@@ -152,12 +165,12 @@ final class QuickstartCommand implements Callable<Integer> {
                 evaluation: {sequences: 32}
                 checkpoints: {keep: 2}
                 """)
-                .set("training.steps", steps, "quickstart")
-                .set("optimizer.warmup", Math.min(100, steps / 10), "quickstart")
-                .set("evaluation.every", quarter, "quickstart")
-                .set("samples.every", 2 * quarter, "quickstart")
+                .set("training.steps", count, "quickstart")
+                .set("optimizer.warmup", Math.min(100, count / 10), "quickstart")
+                .set("evaluation.every", part, "quickstart")
+                .set("samples.every", 2 * part, "quickstart")
                 .set("samples.tokens", 60, "quickstart")
-                .set("checkpoints.every", 2 * quarter, "quickstart")
+                .set("checkpoints.every", 2 * part, "quickstart")
                 .set("data.directory", data(), "quickstart")
                 .set("run", directory, "--run")
                 .set("device", device, "--device");

@@ -34,6 +34,7 @@ class MainTest {
                 "eval nowhere --data nowhere2 | 1 | jacquard: NoSuchFile: nowhere2",
                 "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
                 "inspect nowhere | 1 | jacquard: inspect: there is no nowhere",
+                "quickstart --steps 0 | 2 | jacquard: --minutes and --steps must be positive",
                 "prepare nowhere --out /dev/null/x | 1 | jacquard:",
             })
     void failuresAreOneLineAndACode(String line, int code, String message) {
@@ -72,7 +73,7 @@ class MainTest {
                 inspect: --json
                 prepare: --bytes --extensions --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
                  --tokenizer --validation --vocabulary
-                quickstart: --device --minutes --run --text
+                quickstart: --device --minutes --run --steps --text
                 resume: --device --json --set
                 train: --config --data --device --dry-run --json --resume --run --set""", all);
     }
