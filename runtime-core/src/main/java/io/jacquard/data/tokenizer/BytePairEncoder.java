@@ -3,7 +3,9 @@ package io.jacquard.data.tokenizer;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -11,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 final class BytePairEncoder implements AddedTokens.Sink {
 
     /// @param merges rank and merged id, packed by `PairMap.key`, of each pair that has a merge
-    record Tables(int[] idOfByte, PairMap merges) {}
+    /// @param idOfPiece ids of pieces that are not merged, by their bytes as characters; null for none
+    record Tables(int[] idOfByte, PairMap merges, @Nullable Map<String, Integer> idOfPiece) {}
 
     private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
@@ -29,6 +32,7 @@ final class BytePairEncoder implements AddedTokens.Sink {
     private final Tables tables;
     private final boolean prefixSpace;
     private final boolean splitByPattern;
+    private final @Nullable RegexPieces regex;
     private final long[] cache = new long[LONGS << CACHE_BITS];
     private final int[] symbols = new int[LONGEST_SCANNED];
     private final long[] ranked = new long[LONGEST_SCANNED];
@@ -37,10 +41,11 @@ final class BytePairEncoder implements AddedTokens.Sink {
     private int[] ids = new int[1024];
     private int size;
 
-    BytePairEncoder(Tables tables, boolean prefixSpace, boolean splitByPattern) {
+    BytePairEncoder(Tables tables, BytePairTokenizer.Model model) {
         this.tables = tables;
-        this.prefixSpace = prefixSpace;
-        this.splitByPattern = splitByPattern;
+        this.prefixSpace = model.prefixSpace();
+        this.splitByPattern = model.splitByPattern();
+        this.regex = model.splits().isEmpty() ? null : new RegexPieces(model.splits());
     }
 
     int[] encode(byte[] utf8, int from, int to, @Nullable AddedTokens recognised) {
@@ -77,7 +82,9 @@ final class BytePairEncoder implements AddedTokens.Sink {
         if (from == to) {
             return;
         }
-        if (prefixSpace && text[from] != ' ') {
+        if (regex != null) { // and no prefix space: the reader refuses both together
+            regex.cut(text, from, to, this::pieces);
+        } else if (prefixSpace && text[from] != ' ') {
             byte before = text[from - 1];
             text[from - 1] = ' ';
             pieces(from - 1, to);
@@ -173,6 +180,13 @@ final class BytePairEncoder implements AddedTokens.Sink {
 
     private void merge(int from, int to) {
         int n = to - from;
+        if (tables.idOfPiece != null) {
+            Integer whole = tables.idOfPiece.get(new String(text, from, n, StandardCharsets.ISO_8859_1));
+            if (whole != null) {
+                ids[size++] = whole;
+                return;
+            }
+        }
         if (n > LONGEST_SCANNED) {
             if (longPieces == null) {
                 longPieces = new LongPieceMerger(tables);

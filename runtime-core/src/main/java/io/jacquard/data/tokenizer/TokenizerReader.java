@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /// Reads `tokenizer.json`. What would change the ids and is not done here is refused by its name.
@@ -38,6 +39,8 @@ final class TokenizerReader {
             "vocab",
             "merges");
     private static final Set<String> BYTE_LEVEL = Set.of("type", "add_prefix_space", "trim_offsets", "use_regex");
+    private static final Set<String> SEQUENCE = Set.of("type", "pretokenizers");
+    private static final Set<String> SPLIT = Set.of("type", "pattern", "behavior", "invert");
     private static final Set<String> ADDED_TOKEN =
             Set.of("id", "content", "single_word", "lstrip", "rstrip", "normalized", "special");
 
@@ -78,7 +81,6 @@ final class TokenizerReader {
         model.get("dropout").mustBe("null", null, 0.0, 0L);
         model.get("continuing_subword_prefix").mustBe("null", null, "");
         model.get("end_of_word_suffix").mustBe("null", null, "");
-        model.get("ignore_merges").mustBe("false", null, false);
         // unk_token, fuse_unk and byte_fallback act only on symbols without a token: byteLevel refuses such
         // vocabularies, and CharTokenizer such text.
     }
@@ -174,12 +176,11 @@ final class TokenizerReader {
     }
 
     private Tokenizer byteLevel(JsonTree model, JsonTree pre, @Nullable String[] vocabulary, AddedTokens added) {
-        mustBeByteLevel(pre);
+        List<RegexPieces.Split> splits = new ArrayList<>();
+        JsonTree byteLevel = "Sequence".equals(type(pre)) ? splits(pre, splits) : pre;
+        mustBeByteLevel(byteLevel);
         mustBeByteLevel(root.get("decoder"));
-        // As a post-processor ByteLevel only moves offsets.
-        if (!root.get("post_processor").isNull()) {
-            mustBeByteLevel(root.get("post_processor"));
-        }
+        checkPostProcessor(root.get("post_processor"));
         for (int b = 0; b < BYTES; b++) {
             String symbol = String.valueOf(ByteAlphabet.symbol(b));
             if (!idOf.containsKey(symbol)) {
@@ -188,15 +189,75 @@ final class TokenizerReader {
             }
         }
         int[] merges = merges(model.get("merges"));
-        boolean prefixSpace = pre.get("add_prefix_space").flag(true);
-        boolean onlyBytes = merges.length == 0 && !prefixSpace && isBytes(vocabulary);
+        boolean prefixSpace = byteLevel.get("add_prefix_space").flag(true);
+        if (prefixSpace && !splits.isEmpty()) {
+            throw byteLevel
+                    .get("add_prefix_space")
+                    .bad("is true behind a 'Split', which is not supported, expected" + " false");
+        }
+        boolean onlyBytes = merges.length == 0 && !prefixSpace && splits.isEmpty() && isBytes(vocabulary);
         if (onlyBytes && added.all().equals(List.of(ByteTokenizer.END))) {
             return new ByteTokenizer();
         }
         return new BytePairTokenizer(
                 new BytePairTokenizer.Model(
-                        vocabulary, merges, prefixSpace, pre.get("use_regex").flag(true)),
+                        vocabulary,
+                        merges,
+                        splits,
+                        prefixSpace,
+                        byteLevel.get("use_regex").flag(true),
+                        model.get("ignore_merges").flag(false),
+                        root.get("post_processor").value()),
                 added);
+    }
+
+    /// Collects the patterns of a sequence of `Split`s; returns its last member.
+    private static JsonTree splits(JsonTree sequence, List<RegexPieces.Split> splits) {
+        sequence.noOtherNamesThan(SEQUENCE);
+        JsonTree members = sequence.get("pretokenizers");
+        int n = members.list().size();
+        for (int i = 0; i < n - 1; i++) {
+            splits.add(split(members.at(i)));
+        }
+        if (n == 0) {
+            throw members.bad("is empty, expected 'Split's and 'ByteLevel'");
+        }
+        return members.at(n - 1);
+    }
+
+    private static RegexPieces.Split split(JsonTree split) {
+        if (!"Split".equals(type(split))) {
+            throw split.bad("is " + split.shown() + ", which is not supported, expected 'Split'");
+        }
+        split.noOtherNamesThan(SPLIT);
+        split.get("behavior").mustBe("'Isolated'", "Isolated");
+        split.get("invert").mustBe("false", null, false);
+        JsonTree pattern = split.get("pattern");
+        boolean literal = pattern.object().containsKey("String");
+        JsonTree text = pattern.get(literal ? "String" : "Regex");
+        RegexPieces.Split made = new RegexPieces.Split(text.text(), literal);
+        try {
+            made.compile();
+        } catch (PatternSyntaxException e) {
+            throw text.bad("is " + text.shown() + ", expected a regular expression that java.util.regex knows ("
+                    + e.getDescription() + " at " + e.getIndex() + ")");
+        }
+        return made;
+    }
+
+    /// ByteLevel there only moves offsets, and a template only adds special tokens around the ids.
+    private static void checkPostProcessor(JsonTree post) {
+        if (post.isNull() || "TemplateProcessing".equals(type(post))) {
+            return;
+        }
+        if ("Sequence".equals(type(post))) {
+            JsonTree members = post.get("processors");
+            for (int i = 0; i < members.list().size(); i++) {
+                checkPostProcessor(members.at(i));
+            }
+            return;
+        }
+        mustBeByteLevel(post);
     }
 
     private static void mustBeByteLevel(JsonTree component) {

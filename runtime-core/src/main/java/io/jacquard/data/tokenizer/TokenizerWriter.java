@@ -5,6 +5,8 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
@@ -17,10 +19,13 @@ final class TokenizerWriter {
     static void write(Path file, BytePairTokenizer.Model model, AddedTokens added) throws IOException {
         write(file, json -> {
             head(json, added);
-            byteLevel(json, "pre_tokenizer", model.prefixSpace(), model.splitByPattern());
-            json.writeNullProperty("post_processor");
-            byteLevel(json, "decoder", true, true);
-            model(json, model.vocabulary(), model.merges());
+            json.writeName("pre_tokenizer");
+            preTokenizer(json, model);
+            json.writeName("post_processor");
+            raw(json, model.postProcessor());
+            json.writeName("decoder");
+            byteLevel(json, true, true);
+            model(json, model.vocabulary(), model.merges(), model.ignoreMerges());
         });
     }
 
@@ -32,7 +37,7 @@ final class TokenizerWriter {
             json.writeObjectPropertyStart("decoder");
             json.writeStringProperty("type", "Fuse");
             json.writeEndObject();
-            model(json, vocabulary, new int[0]);
+            model(json, vocabulary, new int[0], false);
         });
     }
 
@@ -78,8 +83,56 @@ final class TokenizerWriter {
         json.writeNullProperty("normalizer");
     }
 
-    private static void byteLevel(JsonGenerator json, String name, boolean prefixSpace, boolean pattern) {
-        json.writeObjectPropertyStart(name);
+    private static void preTokenizer(JsonGenerator json, BytePairTokenizer.Model model) {
+        if (model.splits().isEmpty()) {
+            byteLevel(json, model.prefixSpace(), model.splitByPattern());
+            return;
+        }
+        json.writeStartObject();
+        json.writeStringProperty("type", "Sequence");
+        json.writeArrayPropertyStart("pretokenizers");
+        for (RegexPieces.Split split : model.splits()) {
+            json.writeStartObject();
+            json.writeStringProperty("type", "Split");
+            json.writeObjectPropertyStart("pattern");
+            json.writeStringProperty(split.literal() ? "String" : "Regex", split.pattern());
+            json.writeEndObject();
+            json.writeStringProperty("behavior", "Isolated");
+            json.writeBooleanProperty("invert", false);
+            json.writeEndObject();
+        }
+        byteLevel(json, model.prefixSpace(), model.splitByPattern());
+        json.writeEndArray();
+        json.writeEndObject();
+    }
+
+    /// A value as `JsonTree` reads it.
+    private static void raw(JsonGenerator json, @Nullable Object value) {
+        switch (value) {
+            case null -> json.writeNull();
+            case Map<?, ?> map -> {
+                json.writeStartObject();
+                map.forEach((name, member) -> {
+                    json.writeName((String) name);
+                    raw(json, member);
+                });
+                json.writeEndObject();
+            }
+            case List<?> list -> {
+                json.writeStartArray();
+                list.forEach(member -> raw(json, member));
+                json.writeEndArray();
+            }
+            case String text -> json.writeString(text);
+            case Boolean flag -> json.writeBoolean(flag);
+            case Long number -> json.writeNumber(number);
+            case Double number -> json.writeNumber(number);
+            default -> throw new AssertionError("not a value of JSON: " + value);
+        }
+    }
+
+    private static void byteLevel(JsonGenerator json, boolean prefixSpace, boolean pattern) {
+        json.writeStartObject();
         json.writeStringProperty("type", "ByteLevel");
         json.writeBooleanProperty("add_prefix_space", prefixSpace);
         json.writeBooleanProperty("trim_offsets", true);
@@ -87,7 +140,7 @@ final class TokenizerWriter {
         json.writeEndObject();
     }
 
-    private static void model(JsonGenerator json, @Nullable String[] vocabulary, int[] merges) {
+    private static void model(JsonGenerator json, @Nullable String[] vocabulary, int[] merges, boolean ignoreMerges) {
         json.writeObjectPropertyStart("model");
         json.writeStringProperty("type", "BPE");
         json.writeNullProperty("dropout");
@@ -96,7 +149,7 @@ final class TokenizerWriter {
         json.writeNullProperty("end_of_word_suffix");
         json.writeBooleanProperty("fuse_unk", false);
         json.writeBooleanProperty("byte_fallback", false);
-        json.writeBooleanProperty("ignore_merges", false);
+        json.writeBooleanProperty("ignore_merges", ignoreMerges);
         json.writeObjectPropertyStart("vocab");
         for (int id = 0; id < vocabulary.length; id++) {
             if (vocabulary[id] != null) {

@@ -71,8 +71,8 @@ final class TokenizerReaderTest {
                 " 'decoder' is 'WordPiece', which is not supported, expected 'ByteLevel'");
         refused(
                 "\"post_processor\":null",
-                "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}",
-                " 'post_processor' is 'TemplateProcessing', which is not supported, expected 'ByteLevel'");
+                "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[]}",
+                " 'post_processor' is 'BertProcessing', which is not supported, expected 'ByteLevel'");
         refused(
                 "\"truncation\":null",
                 "\"truncation\":{\"max_length\":8}",
@@ -107,8 +107,8 @@ final class TokenizerReaderTest {
                 " 'model.end_of_word_suffix' is '</w>', which is not supported, expected null");
         refused(
                 "\"ignore_merges\":false",
-                "\"ignore_merges\":true",
-                " 'model.ignore_merges' is true, which is not supported, expected false");
+                "\"ignore_merges\":1",
+                " 'model.ignore_merges' is 1, expected true or false");
         refused(
                 "\"byte_fallback\":false",
                 "\"unheard_of\":false",
