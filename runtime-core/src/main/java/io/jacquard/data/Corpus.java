@@ -29,8 +29,10 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
 
 /// The documents of text files, folders (recursive) and zip or jar archives, in an order that depends on names alone.
+/// A file is a document; of a `.jsonl` file, each line is one.
 ///
 /// Nothing is dropped without being counted: [#skipped()] says how many files or documents were left out and why.
 /// Archives are opened when they are named as a source, not when they lie inside a folder.
@@ -55,7 +57,11 @@ public final class Corpus {
         /// It is not UTF-8.
         INVALID_UTF8,
         /// The same text came before.
-        DUPLICATE
+        DUPLICATE,
+        /// A line of a `.jsonl` file that is not JSON.
+        MALFORMED,
+        /// A line of a `.jsonl` file that is no object, or has no text in the field.
+        NO_FIELD
     }
 
     /// What to read.
@@ -63,14 +69,26 @@ public final class Corpus {
     /// @param extensions file endings without the dot, in lower case; empty for all. Files named as a source are
     /// always
     ///     read
-    /// @param maxBytes largest document, in bytes (in characters with a separator)
+    /// @param maxBytes largest document, in bytes (in characters with a separator or in `.jsonl`)
     /// @param separator a line that divides one file into documents, such as `<|endoftext|>`; null for one document
     /// per
     ///     file. Line ends become `\n` then
+    /// @param field the member of each line of a `.jsonl` file that is a document
     public record Options(
-            Set<String> extensions, long maxBytes, @Nullable String separator) {
+            Set<String> extensions,
+            long maxBytes,
+            @Nullable String separator,
+            String field) {
+        /// What a line's text is called unless said otherwise.
+        public static final String FIELD = "text";
+
         /// All files of up to 16 MiB, one document each.
         public static final Options DEFAULT = new Options(Set.of(), 16L << 20, null);
+
+        /// With the usual field.
+        public Options(Set<String> extensions, long maxBytes, @Nullable String separator) {
+            this(extensions, maxBytes, separator, FIELD);
+        }
 
         /// Copies the set and checks the limit.
         public Options {
@@ -122,6 +140,11 @@ public final class Corpus {
     /// Number of files that will be read.
     public int files() {
         return items.size();
+    }
+
+    /// Whether all of it is one document: a single file that is not divided.
+    boolean isOneDocument() {
+        return items.size() == 1 && options.separator == null && !hasLines(items.getFirst().name);
     }
 
     /// Their size in bytes.
@@ -195,6 +218,10 @@ public final class Corpus {
 
     private void read(Item item, InputStream in, Set<Document.Hash> seen, Visitor visitor, long done)
             throws IOException {
+        if (hasLines(item.name)) {
+            readLines(item, in, seen, visitor, done);
+            return;
+        }
         if (options.separator != null) {
             readSeparated(item, in, options.separator, seen, visitor, done);
             return;
@@ -249,6 +276,42 @@ public final class Corpus {
             }
         } catch (CharacterCodingException e) {
             skip(skipped, Skip.INVALID_UTF8); // the rest of this file
+        }
+    }
+
+    private void readLines(Item item, InputStream in, Set<Document.Hash> seen, Visitor visitor, long done)
+            throws IOException {
+        int number = 0;
+        try (BufferedReader reader = new BufferedReader(new InputStreamReader(in, decoder()))) {
+            for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+                number++;
+                if (line.isBlank()) {
+                    continue; // often the last one
+                }
+                readLine(item.name + "#" + number, line, seen, visitor, done);
+            }
+        } catch (CharacterCodingException e) {
+            skip(skipped, Skip.INVALID_UTF8); // the rest of this file
+        }
+    }
+
+    private void readLine(String name, String line, Set<Document.Hash> seen, Visitor visitor, long done)
+            throws IOException {
+        String text;
+        try {
+            text = JsonLines.text(line, options.field);
+        } catch (JacksonException e) {
+            skip(skipped, Skip.MALFORMED);
+            return;
+        }
+        if (text == null) {
+            skip(skipped, Skip.NO_FIELD);
+        } else if (text.length() > options.maxBytes) {
+            skip(skipped, Skip.TOO_LARGE);
+        } else if (text.indexOf('\0') >= 0) {
+            skip(skipped, Skip.BINARY);
+        } else {
+            emit(name, text, seen, visitor, done);
         }
     }
 
@@ -319,7 +382,7 @@ public final class Corpus {
             reason = Skip.HIDDEN;
         } else if (!options.extensions.isEmpty() && !options.extensions.contains(extension(name))) {
             reason = Skip.EXTENSION;
-        } else if (options.separator == null && bytes > options.maxBytes) {
+        } else if (options.separator == null && !hasLines(name) && bytes > options.maxBytes) {
             reason = Skip.TOO_LARGE;
         }
         if (reason != null) {
@@ -342,6 +405,10 @@ public final class Corpus {
     private static boolean isArchive(Path file) {
         String extension = extension(file.getFileName().toString());
         return extension.equals("zip") || extension.equals("jar");
+    }
+
+    private static boolean hasLines(String name) {
+        return extension(name).equals("jsonl");
     }
 
     private static String extension(String name) {

@@ -40,7 +40,7 @@ public final class Prepare {
 
     /// How the validation part is chosen.
     public enum Division {
-        /// `TAILS` for a corpus of a single file without a separator, else `DOCUMENTS`.
+        /// `TAILS` for a corpus of a single document, else `DOCUMENTS`.
         AUTO,
         /// Whole documents, by their content hash: a document stays in its part when others are added.
         DOCUMENTS,
@@ -142,7 +142,7 @@ public final class Prepare {
         Corpus corpus = Corpus.open(settings.sources, settings.options);
         Division division = settings.division != Division.AUTO
                 ? settings.division
-                : corpus.files() == 1 && settings.options.separator() == null ? Division.TAILS : Division.DOCUMENTS;
+                : corpus.isOneDocument() ? Division.TAILS : Division.DOCUMENTS;
         Files.createDirectories(settings.out);
         PrepareManifest manifest = PrepareManifest.open(settings, division, corpus.fingerprint(), overwrite);
         if (manifest.isComplete()) {
@@ -179,7 +179,7 @@ public final class Prepare {
             }
         }
         progress.update(total, total, documents);
-        checkParts();
+        checkParts(corpus.skipped());
     }
 
     /// A document goes into the group with its part marked by its hash; a tail is a document of its own.
@@ -246,11 +246,12 @@ public final class Prepare {
         return writer;
     }
 
-    private void checkParts() {
+    private void checkParts(Map<Corpus.Skip, Long> skipped) {
         Result result = manifest.result(Division.DOCUMENTS, true);
         if (result.tokens(Split.TRAIN) == 0) {
             throw new IllegalArgumentException("prepare: no text is left for training from " + documents
-                    + " documents; lower the validation fraction or add text");
+                    + " documents" + (skipped.isEmpty() ? "" : " (left out: " + skipped + ")")
+                    + "; lower the validation fraction or add text");
         }
         if (settings.validationFraction > 0 && result.tokens(Split.VALIDATION) == 0) {
             throw new IllegalArgumentException("prepare: none of " + documents + " documents fell into the validation"

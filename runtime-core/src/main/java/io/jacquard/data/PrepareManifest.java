@@ -100,6 +100,9 @@ final class PrepareManifest {
         map.put(
                 "separator",
                 settings.options().separator() == null ? "" : settings.options().separator());
+        if (!settings.options().field().equals(Corpus.Options.FIELD)) {
+            map.put("field", settings.options().field());
+        }
         map.put("division", division.name().toLowerCase(Locale.ROOT));
         map.put("validationFraction", settings.validationFraction());
         map.put("shardTokens", settings.shardTokens());

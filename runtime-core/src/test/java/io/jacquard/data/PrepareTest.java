@@ -110,6 +110,48 @@ final class PrepareTest {
     }
 
     @Test
+    void linesOfJsonAreDocuments() throws IOException {
+        String lines = """
+                {"text": "one\\nline", "meta": {"text": "not this"}}
+                {"id": 3, "text": "second \\u00e9 \\ud83d\\ude00"}
+
+                {"story": "another field"}
+                {"text": 5}
+                ["text"]
+                {"text": "cut off
+                {"text": "goes on"} x
+                {"text": "one\\nline"}
+                {"text": " "}
+                {"text": "zero \\u0000"}
+                {"text": "yyyyyyyyyyyyyyyyyyyyy"}
+                {"text": "last"}""";
+        write("a.jsonl", lines);
+        Corpus corpus = Corpus.open(List.of(source), new Corpus.Options(Set.of(), 20, null));
+        List<String> found = new ArrayList<>();
+        corpus.visit((document, done) -> found.add(document.name() + "=" + document.text()));
+        assertEquals(List.of("a.jsonl#1=one\nline", "a.jsonl#2=second é 😀", "a.jsonl#13=last"), found);
+        assertEquals(
+                Map.of(
+                        Skip.NO_FIELD,
+                        3L,
+                        Skip.MALFORMED,
+                        2L,
+                        Skip.DUPLICATE,
+                        1L,
+                        Skip.EMPTY,
+                        1L,
+                        Skip.BINARY,
+                        1L,
+                        Skip.TOO_LARGE,
+                        1L),
+                corpus.skipped());
+        found.clear();
+        Corpus.open(List.of(source), new Corpus.Options(Set.of(), 20, null, "story"))
+                .visit((document, done) -> found.add(document.name() + "=" + document.text()));
+        assertEquals(List.of("a.jsonl#4=another field"), found);
+    }
+
+    @Test
     void shardsHoldEveryDocumentOnce() throws IOException {
         fill(200);
         Result result = run("out", 1, false);

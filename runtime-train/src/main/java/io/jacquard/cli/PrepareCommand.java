@@ -29,7 +29,8 @@ import picocli.CommandLine.Spec;
             "",
             "Example:",
             "  jacquard prepare book.txt --out data/book",
-            "  jacquard prepare src/ lib.zip --extensions java,md --vocabulary 8192 --out data/code"
+            "  jacquard prepare src/ lib.zip --extensions java,md --vocabulary 8192 --out data/code",
+            "  jacquard prepare stories.jsonl --field story --out data/stories"
         })
 final class PrepareCommand implements Callable<Integer> {
     @Spec
@@ -38,7 +39,8 @@ final class PrepareCommand implements Callable<Integer> {
     @Parameters(
             paramLabel = "SOURCE",
             arity = "1..*",
-            description = "Text files, folders, zip or jar archives. Each file is a document.")
+            description = "Text files, folders, zip or jar archives. Each file is a document; of a .jsonl file, each"
+                    + " line.")
     private List<Path> sources = new ArrayList<>();
 
     @Option(
@@ -77,6 +79,13 @@ final class PrepareCommand implements Callable<Integer> {
     private @Nullable String separator;
 
     @Option(
+            names = "--field",
+            paramLabel = "NAME",
+            defaultValue = Corpus.Options.FIELD,
+            description = "Member of each line of a .jsonl file that holds the text (default: ${DEFAULT-VALUE}).")
+    private String field = Corpus.Options.FIELD;
+
+    @Option(
             names = "--max-bytes",
             paramLabel = "N",
             defaultValue = "16777216",
@@ -110,7 +119,7 @@ final class PrepareCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
         Terminal terminal = Terminal.of(command.getErr());
-        Corpus.Options options = new Corpus.Options(new TreeSet<>(extensions), maxBytes, separator);
+        Corpus.Options options = new Corpus.Options(new TreeSet<>(extensions), maxBytes, separator, field);
         Prepare.Result result = DataPreparation.run(
                 new DataPreparation.Request(
                         sources,

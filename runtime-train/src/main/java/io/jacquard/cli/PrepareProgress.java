@@ -57,6 +57,8 @@ final class PrepareProgress implements DataPreparation.Progress {
             case BINARY -> "binary";
             case INVALID_UTF8 -> "not UTF-8";
             case DUPLICATE -> "seen before";
+            case MALFORMED -> "lines of .jsonl that are not JSON";
+            case NO_FIELD -> "lines of .jsonl without text in the field (--field names it)";
         };
     }
 }

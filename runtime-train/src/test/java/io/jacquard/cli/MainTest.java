@@ -71,7 +71,7 @@ class MainTest {
                 eval: --batch --data --device --dtype --json --sequences --split
                 generate: --device --dtype --json --prompt --seed --temperature --tokens --top-k --top-p
                 inspect: --json
-                prepare: --bytes --extensions --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
+                prepare: --bytes --extensions --field --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
                  --tokenizer --validation --vocabulary
                 quickstart: --device --minutes --run --steps --text
                 resume: --device --json --set
