@@ -75,10 +75,7 @@ public final class Corpus {
     ///     file. Line ends become `\n` then
     /// @param field the member of each line of a `.jsonl` file that is a document
     public record Options(
-            Set<String> extensions,
-            long maxBytes,
-            @Nullable String separator,
-            String field) {
+            Set<String> extensions, long maxBytes, @Nullable String separator, String field) {
         /// What a line's text is called unless said otherwise.
         public static final String FIELD = "text";
 
