@@ -3,6 +3,7 @@ module io.jacquard.cuda {
     requires static transitive org.jspecify;
     requires io.jacquard.core;
     requires io.jacquard.kernels;
+    requires jdk.jfr;
 
     provides io.jacquard.tensor.spi.BackendProvider with
             io.jacquard.cuda.CudaProvider;

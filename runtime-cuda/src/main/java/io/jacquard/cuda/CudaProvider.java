@@ -1,7 +1,9 @@
 package io.jacquard.cuda;
 
 import io.jacquard.cuda.driver.Driver;
+import io.jacquard.cuda.driver.Gpu;
 import io.jacquard.tensor.Device;
+import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
 
@@ -14,6 +16,12 @@ public final class CudaProvider implements BackendProvider {
 
     @Override
     public Backend open(Device device) {
-        return new CudaBackend(device, Driver.get().open(device.index()));
+        Gpu gpu = Driver.get().open(device.index());
+        try {
+            return new CudaBackend(device, gpu);
+        } catch (DeviceException e) {
+            gpu.close();
+            throw e;
+        }
     }
 }

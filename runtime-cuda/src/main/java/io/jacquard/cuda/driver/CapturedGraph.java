@@ -18,7 +18,10 @@ public final class CapturedGraph implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("replay: the graph is closed");
         }
+        Events.Replay event = new Events.Replay();
+        event.begin();
         gpu.check(Calls.graphLaunch(executable, gpu.stream()), "replaying a graph");
+        event.commit();
     }
 
     @Override

@@ -15,6 +15,8 @@ public final class Gpu implements AutoCloseable {
     private static final String SYNC = "jacquard.cuda.sync";
 
     private static final int ATTRIBUTE_MULTIPROCESSORS = 16;
+    private static final int ATTRIBUTE_MEMORY_KILOHERTZ = 36;
+    private static final int ATTRIBUTE_MEMORY_BUS_BITS = 37;
     private static final int ATTRIBUTE_MAJOR = 75;
     private static final int ATTRIBUTE_MINOR = 76;
     private static final int ATTRIBUTE_SHARED_OPTIN = 97;
@@ -102,6 +104,11 @@ public final class Gpu implements AutoCloseable {
         return memoryBytes;
     }
 
+    /// What the memory's clock and width give: two transfers per clock. 0 where the driver does not say.
+    double memoryGigabytesPerSecond() {
+        return 2.0 * attribute(ATTRIBUTE_MEMORY_KILOHERTZ) * attribute(ATTRIBUTE_MEMORY_BUS_BITS) / 8 / 1e6;
+    }
+
     /// Device memory that nobody holds now, on the whole device.
     public long freeBytes() {
         check(Calls.memGetInfo(result.address(), result.address() + 8), "cuMemGetInfo");
@@ -110,7 +117,12 @@ public final class Gpu implements AutoCloseable {
 
     /// A block aligned to 256 bytes, or 0 when there is none left.
     public long allocate(long bytes) {
+        Events.Allocation event = new Events.Allocation();
+        event.begin();
         int code = Calls.memAlloc(result.address(), bytes);
+        event.bytes = bytes;
+        event.granted = code == 0;
+        event.commit();
         if (code == OUT_OF_MEMORY) {
             return 0;
         }
@@ -126,12 +138,21 @@ public final class Gpu implements AutoCloseable {
 
     /// Copies host memory, heap or not, behind the work before it; the source may change at once.
     public void upload(long destination, MemorySegment source) {
+        Events.Copy event = new Events.Copy();
+        event.begin();
         staging.upload(destination, source);
+        event.toDevice = true;
+        event.bytes = source.byteSize();
+        event.commit();
     }
 
     /// Waits for the work before it, then copies to host memory.
     public void download(MemorySegment destination, long source) {
+        Events.Copy event = new Events.Copy();
+        event.begin();
         staging.download(destination, source);
+        event.bytes = destination.byteSize();
+        event.commit();
     }
 
     /// Waits until all that was asked is done.

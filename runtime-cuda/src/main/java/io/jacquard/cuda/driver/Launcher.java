@@ -10,6 +10,7 @@ import io.jacquard.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
+import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 
 /// Launches kernels: [#start], the arguments in the order of the kernel's parameters, [#run].
@@ -36,6 +37,7 @@ public final class Launcher implements AutoCloseable {
     private final MemorySegment arguments = arena.allocate(MAX_ARGUMENT_BYTES, 64);
     private final MemorySegment pointers = arena.allocate(MAX_ARGUMENTS * 8L, 8);
     private final TensorMapEncoder maps;
+    private final @Nullable LaunchTrace trace;
     private final @Nullable Tensor[] operands = new @Nullable Tensor[MAX_ARGUMENTS];
     private @Nullable Kernel kernel;
     private int count;
@@ -48,6 +50,7 @@ public final class Launcher implements AutoCloseable {
         this.library = library;
         this.workspace = new Workspace(gpu);
         this.maps = new TensorMapEncoder(gpu, arena);
+        this.trace = LaunchTrace.ifAsked(gpu);
     }
 
     /// The kernel of that name: for the constructors of the families.
@@ -150,13 +153,39 @@ public final class Launcher implements AutoCloseable {
             throw new IllegalStateException("run: there is no kernel for operands" + operandList());
         }
         k.allowShared(sharedBytes);
+        LaunchTrace traced = gpu.isCapturing() ? null : trace;
+        if (traced != null) {
+            traced.before();
+        }
         int code = Calls.launchKernel(
                 k.function(), gridX, gridY, gridZ, threads, 1, 1, sharedBytes, gpu.stream(), pointers.address(), 0);
         if (code == 0 && gpu.isSynchronous() && !gpu.isCapturing()) {
             code = Calls.streamSynchronize(gpu.stream());
         }
         if (code != 0) {
-            throw failure(code, k, gridX + "x" + gridY + "x" + gridZ, threads, sharedBytes);
+            throw failure(code, k, grid(gridX, gridY, gridZ), threads, sharedBytes);
+        }
+        if (traced != null) {
+            traced.after(k, grid(gridX, gridY, gridZ), threads, operands, operandCount);
+        }
+        if (FlightRecorder.isInitialized()) {
+            record(k, (long) gridX * gridY * gridZ, threads);
+        }
+    }
+
+    private static String grid(int x, int y, int z) {
+        return x + "x" + y + "x" + z;
+    }
+
+    // apart, so that a launch without a recorder makes no event
+    private void record(Kernel k, long blocks, int threads) {
+        Events.Launch event = new Events.Launch();
+        if (event.shouldCommit()) {
+            event.kernel = k.name();
+            event.blocks = blocks;
+            event.threads = threads;
+            event.captured = gpu.isCapturing();
+            event.commit();
         }
     }
 
@@ -215,6 +244,9 @@ public final class Launcher implements AutoCloseable {
     @Override
     public void close() {
         workspace.close();
+        if (trace != null) {
+            trace.close();
+        }
         arena.close();
     }
 }
