@@ -14,28 +14,33 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 final class LauncherTest {
-    /// Recorded, not run: the emulator takes milliseconds for a launch, and what is measured is the host.
+    /// Recorded, not run: the emulator takes milliseconds for a launch, and what is measured is the host. The least of
+    /// several rounds: while the JIT compiles, a call in the interpreter may allocate.
     @Test
     void aLaunchAllocatesNothing() {
-        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        int launches = 10_000;
+        long least = Long.MAX_VALUE;
         try (Session session = Session.open("cuda")) {
             Tensor x = Tensor.zeros(Shape.of(100), DType.F32);
-            int launches = 20_000;
-            long[] bytes = new long[1];
-            session.capture(() -> {
-                        for (int i = 0; i < launches; i++) {
-                            x.kernels().fill(x, i);
-                        }
-                        long before = threads.getCurrentThreadAllocatedBytes();
-                        for (int i = 0; i < launches; i++) {
-                            x.kernels().fill(x, i);
-                        }
-                        bytes[0] = threads.getCurrentThreadAllocatedBytes() - before;
-                    })
-                    .close();
-            // a few hundred bytes are the measurement's own
-            assertTrue(bytes[0] < launches, () -> launches + " launches allocated " + bytes[0] + " bytes");
+            for (int round = 0; round < 20 && least >= launches; round++) {
+                least = Math.min(least, allocatedByLaunches(session, x, launches));
+            }
         }
+        assertTrue(least < launches, launches + " launches allocated " + least + " bytes");
+    }
+
+    private static long allocatedByLaunches(Session session, Tensor x, int launches) {
+        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long[] bytes = new long[1];
+        session.capture(() -> {
+                    long before = threads.getCurrentThreadAllocatedBytes();
+                    for (int i = 0; i < launches; i++) {
+                        x.kernels().fill(x, i);
+                    }
+                    bytes[0] = threads.getCurrentThreadAllocatedBytes() - before;
+                })
+                .close();
+        return bytes[0];
     }
 
     @Test
