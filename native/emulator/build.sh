@@ -3,6 +3,7 @@
 #   fast   kernels at full speed; asan  with AddressSanitizer and UBSan; check  every access checked (docs/emulator.md)
 # OUT is native/target/emulator/VARIANT if not given. Only what changed is compiled again.
 # JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIR takes the .cu of DIR instead;
+# JACQUARD_RUNTIME=DIR keeps the emulator's own objects there (default OUT), for several sets of kernels in turn.
 # JACQUARD_OVERRIDE=DIR takes DIR/x.cu for a kernel file x.cu where it exists; CXX is the compiler (g++ 12, clang 16 or
 # later).
 set -euo pipefail
@@ -12,7 +13,7 @@ variant=${1:-}
 case $variant in
 fast | check | asan) ;;
 *)
-    sed -n '2,7s/^# //p' "$0" >&2
+    sed -n '2,8s/^# //p' "$0" >&2
     exit 2
     ;;
 esac
@@ -24,6 +25,8 @@ if ! command -v "$cxx" >/dev/null; then
 fi
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+mkdir -p "${JACQUARD_RUNTIME:-$out}"
+runtime_out=$(cd "${JACQUARD_RUNTIME:-$out}" && pwd)
 
 common="-std=c++17 -fPIC -g -Wall -Wextra -Werror -fno-strict-aliasing -I$native/include -I$here/include"
 # Places of errors are return addresses: no calls in tail position. Uninitialised locals get a pattern.
@@ -75,12 +78,10 @@ current() { # object command
 }
 
 failed=0
-changed=0
 running=0
 compile() { # source object flags
     local command="$cxx $common $3 -MMD -MF $2.d -c $1 -o $2"
     if current "$2" "$command"; then return; fi
-    changed=1
     if [ $running -ge 2 ]; then
         wait -n || failed=1
         running=$((running - 1))
@@ -101,7 +102,7 @@ for source in "${kernels[@]}"; do
     compile "$source" "$object" "$kernel"
 done
 for source in "${runtime[@]}"; do
-    object=$out/$(basename "$source" .cpp).o
+    object=$runtime_out/$(basename "$source" .cpp).o
     objects+=("$object")
     compile "$source" "$object" ""
 done
@@ -113,7 +114,9 @@ done
 
 library=$out/libjacquard-emulator.so
 list="${objects[*]}"
-if [ $changed = 1 ] || [ ! -f "$library" ] || [ "$(cat "$library.list" 2>/dev/null)" != "$list" ]; then
+stale=0
+for object in "${objects[@]}"; do [ ! "$object" -nt "$library" ] || stale=1; done
+if [ $stale = 1 ] || [ "$(cat "$library.list" 2>/dev/null)" != "$list" ]; then
     # Never unloaded: its worker threads outlive any dlclose. Linked aside and moved, so that a process that has the old
     # library mapped keeps it.
     "$cxx" -shared "${objects[@]}" $link -Wl,-z,defs -Wl,-z,nodelete -lpthread -ldl -o "$library.new"

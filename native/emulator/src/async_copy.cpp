@@ -49,7 +49,9 @@ void finishCopies(Thread* thread) {
     AsyncCopies& copies = thread->block->copies[thread->number];
     bool pending = !copies.open.empty();
     for (const auto& group : copies.groups) pending |= !group.empty();
-    if (pending) report(Cause::ASYNC_COPY, nullptr, "the thread exits with cp.async copies that it never waited for");
+    if (pending && !alreadyReported(Cause::ASYNC_COPY, nullptr)) {
+        report(Cause::ASYNC_COPY, nullptr, "the thread exits with cp.async copies that it never waited for");
+    }
     copies = {};
 }
 

@@ -254,7 +254,9 @@ void finishBulkStores(Thread* thread) {
     BulkStores& stores = thread->block->hopper->stores[thread->number];
     bool pending = !stores.open.empty();
     for (const auto& group : stores.groups) pending |= !group.empty();
-    if (pending) report(Cause::ASYNC_COPY, nullptr, "the thread exits with bulk stores that it never waited for");
+    if (pending && !alreadyReported(Cause::ASYNC_COPY, nullptr)) {
+        report(Cause::ASYNC_COPY, nullptr, "the thread exits with bulk stores that it never waited for");
+    }
 }
 
 }  // namespace emulator

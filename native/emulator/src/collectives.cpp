@@ -51,7 +51,7 @@ void warpOperation(WarpOperation operation, uint32_t mask, void* arguments, void
     r.arguments[me->lane] = arguments;
     r.arrived |= 1u << me->lane;
     if (r.arrived != mask) {
-        waitFor(Waiting::WARP_OPERATION);
+        waitFor(Waiting::WARP_OPERATION, pc);
         return;
     }
     r.arrived = 0;
@@ -93,12 +93,12 @@ static void performShuffle(const Gathered& all) {
         if (!(all.mask >> lane & 1)) continue;
         Shuffle& s = *(Shuffle*)all.arguments[lane];
         const int source = sourceLane(s, lane);
+        s.result = ~0ull;
         if (all.mask >> source & 1) {
             s.result = ((Shuffle*)all.arguments[source])->value;
-        } else {
+        } else if (!alreadyReported(Cause::SHUFFLE, all.pc)) {
             report(Cause::SHUFFLE, all.pc, "lane %d reads lane %d, which is not in the mask %08x", lane, source,
                    all.mask);
-            s.result = ~0ull;
         }
     }
 }
@@ -181,7 +181,7 @@ static unsigned meet(int id, unsigned threads, unsigned value, bool wait, Site a
             if (t != me) makeRunnable(t);
         }
     } else if (wait) {
-        waitFor(Waiting::BARRIER);
+        waitFor(Waiting::BARRIER, pc);
     }
     return b.result;
 }

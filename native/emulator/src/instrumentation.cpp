@@ -135,7 +135,7 @@ struct UbsanLocation {
 };
 
 static void undefined(const char* what, uintptr_t value, const void* pc) {
-    emulator::fail(emulator::Cause::UNDEFINED, pc, "%s (%#zx)", what, (size_t)value);
+    emulator::fail(emulator::Cause::UNDEFINED, pc, "%s (%zd)", what, (ssize_t)value);
 }
 
 static void misaligned(uintptr_t address, const void* pc) {

@@ -75,7 +75,8 @@ struct Block {
     unsigned char* stacks = nullptr;  // thread i has bytes [i, i + 1) * STACK_BYTES
     Warp warps[MAX_WARPS];
     uint32_t runnableWarps = 0;
-    std::vector<Waiting> waiting;  // by thread
+    std::vector<Waiting> waiting;        // by thread
+    std::vector<const void*> waitingAt;  // by thread
     uint64_t random = 0;
 
     Barrier barriers[NAMED_BARRIERS];
@@ -128,8 +129,8 @@ bool configure(const char* key, const char* value);
 
 void startThread(Block& block, unsigned number);
 void runFibers(Block& block);
-// Lets other threads run until this one is made runnable.
-void waitFor(Waiting what);
+// Lets other threads run until this one is made runnable; `pc` is where it stands.
+void waitFor(Waiting what, const void* pc);
 void makeRunnable(Thread* thread);
 [[noreturn]] void abandon();
 

@@ -137,6 +137,7 @@ private:
         block.threads = block.alive = launch.block.x * launch.block.y * launch.block.z;
         block.random = config.seed * 0x9E3779B97F4A7C15ull + number * 0xBF58476D1CE4E5B9ull + 1;
         block.waiting.assign(block.threads, Waiting::RUNNING);
+        block.waitingAt.assign(block.threads, nullptr);
         block.copies.assign(block.threads, {});
         block.runnableWarps = 0;
         block.workerStackBottom = nullptr;

@@ -116,7 +116,7 @@ void mbarWait(uint32_t bar, uint32_t parity) {
     if (parity > 1) fail(Cause::MBARRIER, pc, "parity %u", parity);
     while ((findMbarrier(me, bar, pc).phase & 1) == parity) {
         hopperOf(*me->block).waiters.push_back({me, bar});
-        waitFor(Waiting::MBARRIER);
+        waitFor(Waiting::MBARRIER, pc);
     }
     checkAcquire(me, findMbarrier(me, bar, pc).completed);
 }

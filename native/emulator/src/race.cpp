@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <algorithm>
 #include <cinttypes>
-#include <set>
 
 namespace emulator {
 
@@ -86,15 +85,6 @@ struct SharedShadow {
 static SharedShadow dynamicShadow, staticShadow;
 static uint32_t blockEra;  // counts blocks
 
-// Findings are told once per place and kind, or a loop would fill the report.
-static std::set<std::pair<uint32_t, int>>& told() {
-    static auto* set = new std::set<std::pair<uint32_t, int>>;
-    return *set;
-}
-static bool firstTime(uint32_t place, int kind) {
-    return told().insert({place, kind}).second;
-}
-
 // ---- clocks
 
 static uint32_t* clockOf(Thread* thread) {
@@ -135,7 +125,6 @@ void checkBlockBegin(Block& block) {
     for (unsigned t = 0; t < block.threads; t++) block.clocks[(size_t)t * block.threads + t] = 1;
     asyncColumns = storeColumns = 0;
     fencedClocks.assign(block.threads, 0);
-    if (block.number == 0 || told().size() > 1000) told().clear();
     blockEra++;
     dynamicShadow.of(block.dynamicBytes + DYNAMIC_PADDING);
     staticShadow.of(block.staticEnd - block.staticBegin);
@@ -183,12 +172,13 @@ void checkProxyFence(Thread* thread) {
 
 // ---- where an address lies
 
+enum class Space { DYNAMIC, STATIC, DEVICE, CONSTANT };
+
 struct Place {
+    Space space;
     Shadow* shadow;  // of the word that holds the address
-    size_t offset;   // into the memory
+    size_t offset;   // into the space, or into the allocation
     uint32_t era;
-    bool shared;
-    const char* name;
 };
 
 static std::string describeAddress(Block& block, const unsigned char* p) {
@@ -209,11 +199,11 @@ static Place find(Thread* thread, const Access& access) {
     const auto p = (unsigned char*)access.address;
     if (block.isDynamic(p, access.bytes)) {
         const size_t offset = p - block.dynamic;
-        return {dynamicShadow.shadow + offset / 4, offset, blockEra, true, "shared"};
+        return {Space::DYNAMIC, dynamicShadow.shadow + offset / 4, offset, blockEra};
     }
     if (block.isStatic(p, access.bytes)) {
         const size_t offset = p - block.staticBegin;
-        return {staticShadow.shadow + offset / 4, offset, blockEra, true, "static shared"};
+        return {Space::STATIC, staticShadow.shadow + offset / 4, offset, blockEra};
     }
     if (Allocation* a = findAllocation(p, access.bytes)) {
         if (!a->shadow) {
@@ -221,9 +211,9 @@ static Place find(Thread* thread, const Access& access) {
             a->shadow = newShadow(a->bytes / 4 + 2);
         }
         const size_t offset = p - a->begin;
-        return {(Shadow*)a->shadow + offset / 4, offset, block.launch->number, false, "device"};
+        return {Space::DEVICE, (Shadow*)a->shadow + offset / 4, offset, block.launch->number};
     }
-    if (!access.write && isLibraryMemory(p, access.bytes)) return {nullptr, 0, 0, false, "constant"};
+    if (!access.write && isLibraryMemory(p, access.bytes)) return {Space::CONSTANT, nullptr, 0, 0};
     fail(Cause::OUT_OF_BOUNDS, access.pc, "%s%s%s of %zu bytes at %p%s", access.what, *access.what ? " " : "",
          access.write ? "write" : "read", access.bytes, (const void*)p, describeAddress(block, p).c_str());
 }
@@ -244,8 +234,8 @@ public:
 
     void check() {
         const Place at = find(thread, access);
-        if (!at.shadow) return;
-        name = at.name;
+        if (at.space == Space::CONSTANT) return;
+        space = at.space;
         const size_t end = at.offset + access.bytes;
         Shadow* shadow = at.shadow;
         for (size_t word = at.offset / 4 * 4; word < end; word += 4, shadow++) {
@@ -254,7 +244,7 @@ public:
             mask = ((1u << to) - 1) & ~((1u << from) - 1);
             offset = word + from;
             if (shadow->era != at.era) {
-                const uint8_t written = at.shared ? 0 : shadow->written;
+                const uint8_t written = at.space == Space::DEVICE ? shadow->written : 0;
                 *shadow = {};
                 shadow->era = at.era;
                 shadow->written = written;
@@ -274,7 +264,7 @@ private:
     const uint32_t* const knows;
     const unsigned column;
     const uint32_t clock, place;
-    const char* name = "";
+    Space space = Space::DEVICE;
     unsigned mask = 0;
     size_t offset = 0;
 
@@ -347,20 +337,26 @@ private:
         return text;
     }
 
+    std::string memoryText() const {
+        if (space == Space::STATIC) return "shared variable " + variableAt(offset);
+        return (space == Space::DYNAMIC ? "shared memory, offset " : "device memory, offset ") + std::to_string(offset);
+    }
+
     void tellRace(Epoch other, uint32_t otherPlace, const char* kind) const {
-        if (!firstTime(place, 1)) return;
-        report(Cause::RACE, access.pc, "%s%s%s of %s memory, offset %zu, unordered with %s %s by %s at %s", access.what,
+        if (alreadyReported(Cause::RACE, access.pc)) return;
+        report(Cause::RACE, access.pc, "%s%s%s of %s, unordered with %s %s by %s at %s", access.what,
                *access.what ? " " : "",
                access.write && !access.atomic ? "write"
                : access.atomic                ? "access"
                                               : "read",
-               name, offset, *kind == 'a' ? "an" : "a", kind, whoIs(other).c_str(), placeOf(otherPlace).c_str());
+               memoryText().c_str(), *kind == 'a' ? "an" : "a", kind, whoIs(other).c_str(),
+               placeOf(otherPlace).c_str());
     }
 
     void tellUninitialised() const {
-        if (!firstTime(place, 2)) return;
-        report(Cause::UNINITIALISED, access.pc, "%s%s of %s memory, offset %zu, that nobody wrote", access.what,
-               *access.what ? " access" : "read", name, offset);
+        if (alreadyReported(Cause::UNINITIALISED, access.pc)) return;
+        report(Cause::UNINITIALISED, access.pc, "%s%s of %s, that nobody wrote", access.what,
+               *access.what ? " access" : "read", memoryText().c_str());
     }
 };
 
@@ -396,7 +392,7 @@ void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* wha
             const Epoch e = s.writes[i];
             if (!e || s.era != blockEra || e.column() >= block.threads || fencedClocks[e.column()] >= e.clock())
                 continue;
-            if (!firstTime(codeOffset(pc), 3)) return;
+            if (alreadyReported(Cause::PROXY_FENCE, pc)) return;
             report(Cause::PROXY_FENCE, pc,
                    "%s reads shared offset %zu, written by thread %u at %s with no fence_proxy_async since", what,
                    word * 4, e.column(), placeOf(s.writePlaces[i]).c_str());

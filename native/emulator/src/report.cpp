@@ -7,12 +7,17 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <set>
 
 namespace emulator {
 
 static std::mutex mutex;
 static std::string texts;
 static int result, count;
+static std::set<std::pair<Cause, uint32_t>>& reported() {
+    static auto* set = new std::set<std::pair<Cause, uint32_t>>;
+    return *set;
+}
 constexpr int KEPT = 8;
 
 static const char* nameOf(Cause cause) {
@@ -62,11 +67,13 @@ static void add(Cause cause, const std::string& text) {
     }
 }
 
-static std::string withThread(const std::string& text, const void* pc) {
+static std::string withThread(Cause cause, const std::string& text, const void* pc) {
     const Thread* me = current();
-    char where[200];
-    snprintf(where, sizeof where, "; thread %u of block (%u, %u, %u), %s", me->number, me->blockIndex.x,
-             me->blockIndex.y, me->blockIndex.z, me->block->launch->kernel->name);
+    char who[40] = "", where[300];
+    // A deadlock is nobody's in particular.
+    if (cause != Cause::DEADLOCK) snprintf(who, sizeof who, "thread %u of ", me->number);
+    snprintf(where, sizeof where, "; %sblock (%u, %u, %u), %s", who, me->blockIndex.x, me->blockIndex.y,
+             me->blockIndex.z, me->block->launch->kernel->name);
     return text + where + (pc ? " at " + placeOf(codeOffset(pc)) : "");
 }
 
@@ -75,7 +82,7 @@ void report(Cause cause, const void* pc, const char* format, ...) {
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);
     va_end(arguments);
-    add(cause, withThread(text, pc));
+    add(cause, withThread(cause, text, pc));
 }
 
 void fail(Cause cause, const void* pc, const char* format, ...) {
@@ -83,8 +90,13 @@ void fail(Cause cause, const void* pc, const char* format, ...) {
     va_start(arguments, format);
     const std::string text = formatted(format, arguments);
     va_end(arguments);
-    add(cause, withThread(text, pc));
+    add(cause, withThread(cause, text, pc));
     abandon();
+}
+
+bool alreadyReported(Cause cause, const void* pc) {
+    std::lock_guard<std::mutex> guard(mutex);
+    return !reported().insert({cause, codeOffset(pc)}).second;
 }
 
 void reportBlock(Cause cause, const char* format, ...) {
@@ -97,6 +109,7 @@ void reportBlock(Cause cause, const char* format, ...) {
 void clearFindings() {
     std::lock_guard<std::mutex> guard(mutex);
     texts.clear();
+    reported().clear();
     result = count = 0;
 }
 
@@ -154,6 +167,35 @@ std::string placeOf(uint32_t offset) {
         text = line;
     }
     return known[offset] = text;
+}
+
+std::string variableAt(size_t offset) {
+    struct Variable {
+        size_t begin, bytes;
+        std::string name;
+    };
+    static const auto* variables = [] {
+        auto* found = new std::vector<Variable>;
+        char command[1200], line[4000];
+        snprintf(command, sizeof command, "readelf -sWC '%s' 2>/dev/null", library().dli_fname);
+        FILE* pipe = popen(command, "r");
+        while (pipe && fgets(line, sizeof line, pipe)) {  // number: value size type bind visibility index name
+            size_t begin, bytes;
+            int name = 0;
+            if (sscanf(line, " %*d: %zx %zu TLS %*s %*s %*s %n", &begin, &bytes, &name) == 2 && name) {
+                line[strcspn(line, "\n")] = 0;
+                found->push_back({begin, bytes, line + name});
+            }
+        }
+        if (pipe) pclose(pipe);
+        return found;
+    }();
+    for (const Variable& v : *variables) {
+        if (offset >= v.begin && offset < v.begin + v.bytes) {
+            return v.name + (offset > v.begin ? " + " + std::to_string(offset - v.begin) : "");
+        }
+    }
+    return "offset " + std::to_string(offset);
 }
 
 }  // namespace emulator

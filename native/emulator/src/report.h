@@ -35,6 +35,9 @@ __attribute__((format(printf, 3, 4))) void report(Cause cause, const void* pc, c
 // The same for findings about a whole block, with no thread or place of their own.
 __attribute__((format(printf, 2, 3))) void reportBlock(Cause cause, const char* format, ...);
 
+// True from the second time on that this launch asks about a cause and a place: a loop must not fill the report.
+bool alreadyReported(Cause cause, const void* pc);
+
 // The first error code since `clearFindings`, 0 if none, and all texts, one per line.
 void clearFindings();
 int findingResult();
@@ -44,5 +47,7 @@ std::string findingText();
 uint32_t codeOffset(const void* pc);
 // "norm.cu:33", or "types.cuh:120 from norm.cu:33" where code was inlined. Runs addr2line.
 std::string placeOf(uint32_t offset);
+// The static shared variable at an offset of the library's thread-local storage. Runs readelf.
+std::string variableAt(size_t offset);
 
 }  // namespace emulator

@@ -121,27 +121,61 @@ static const char* baseName(const char* path) {
     return slash ? slash + 1 : path;
 }
 
+// "threads 0 to 31, 64 to 95": those for which `belongs` holds.
+template <class F>
+static std::string threadRanges(unsigned threads, F belongs) {
+    constexpr int SHOWN = 6;
+    std::string text;
+    int ranges = 0;
+    for (unsigned i = 0, end; i < threads; i = end) {
+        for (end = i + 1; end < threads && belongs(end) == belongs(i);) end++;
+        if (!belongs(i)) continue;
+        if (++ranges > SHOWN) return text + " and others";
+        text += (ranges > 1 ? ", " : "") + std::to_string(i) + (end > i + 1 ? " to " + std::to_string(end - 1) : "");
+    }
+    return text;
+}
+
+// What every thread does, those in the same state at the same place together.
 static std::string whoWaits(const Block& block) {
     std::string text;
     char part[300];
-    for (unsigned i = 0, j; i < block.threads; i = j) {  // runs of threads in the same state
-        for (j = i; j < block.threads && block.waiting[j] == block.waiting[i];) j++;
-        snprintf(part, sizeof part, "%sthreads %u to %u %s", i ? ", " : "", i, j - 1, nameOf(block.waiting[i]));
-        text += part;
+    const auto same = [&](unsigned i, unsigned j) {
+        return block.waiting[i] == block.waiting[j] && block.waitingAt[i] == block.waitingAt[j];
+    };
+    for (unsigned i = 0; i < block.threads; i++) {
+        bool told = false;
+        for (unsigned j = 0; j < i && !told; j++) told = same(i, j);
+        if (told) continue;
+        text += (i ? ", " : "") + ("threads " + threadRanges(block.threads, [&](unsigned j) { return same(i, j); })) +
+                ' ' + nameOf(block.waiting[i]);
+        if (block.waitingAt[i]) text += " (" + placeOf(codeOffset(block.waitingAt[i])) + ")";
     }
     for (unsigned w = 0; w * WARP < block.threads; w++) {
         for (const Rendezvous& r : block.warps[w].pending) {
             if (!r.arrived) continue;
-            snprintf(part, sizeof part, ", warp %u at %s:%d has lanes %08x of %08x", w, baseName(r.at.file), r.at.line,
-                     r.arrived, r.mask);
+            snprintf(part, sizeof part, ", warp %u has lanes %08x of %08x at %s:%d", w, r.arrived, r.mask,
+                     baseName(r.at.file), r.at.line);
             text += part;
         }
     }
     for (unsigned i = 0; i < NAMED_BARRIERS; i++) {
         const Barrier& b = block.barriers[i];
         if (!b.arrived) continue;
-        snprintf(part, sizeof part, ", barrier %u at %s:%d has %u of %u threads", i, baseName(b.at.file), b.at.line,
-                 b.arrived, b.expected);
+        snprintf(part, sizeof part, ", barrier %u has %u of %u threads", i, b.arrived, b.expected);
+        text += part;
+    }
+    return text;
+}
+
+static std::string whatIsMissing(Block& block) {
+    std::string text = whoWaits(block);
+    for (const auto& [bar, m] : hopperOf(block).mbarriers) {
+        if (m.pending == m.expected && !m.bytes) continue;
+        char part[200];
+        snprintf(
+            part, sizeof part, ", the mbarrier at shared offset %ld has %u of %u arrivals and waits for %lld bytes",
+            (long)bar - windowAddress(block, block.dynamic), m.expected - m.pending, m.expected, (long long)m.bytes);
         text += part;
     }
     return text;
@@ -152,16 +186,17 @@ static Thread* nextOrDeadlock(Thread* me) {
     Block& block = *me->block;
     Thread* next;
     while (!(next = nextThread(block, me))) {
-        if (!deliverBulkCopy(block)) fail(Cause::DEADLOCK, nullptr, "%s", whoWaits(block).c_str());
+        if (!deliverBulkCopy(block)) fail(Cause::DEADLOCK, nullptr, "%s", whatIsMissing(block).c_str());
     }
     return next;
 }
 
 // ---- what threads do
 
-void waitFor(Waiting what) {
+void waitFor(Waiting what, const void* pc) {
     Thread* me = current();
     me->block->waiting[me->number] = what;
+    me->block->waitingAt[me->number] = pc;
     me->block->steps.fetch_add(1, std::memory_order_relaxed);
     setRunnable(me, false);
     Thread* next = nextOrDeadlock(me);
@@ -191,6 +226,7 @@ static void exitThread(Thread* me) {
     finishCopies(me);
     finishBulkStores(me);
     block.waiting[me->number] = Waiting::EXITED;
+    block.waitingAt[me->number] = nullptr;
     setRunnable(me, false);
     block.alive--;
     block.steps.fetch_add(1, std::memory_order_relaxed);

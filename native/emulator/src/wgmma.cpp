@@ -209,7 +209,7 @@ void wgmmaWait(unsigned groups) {
     group.waiting.push_back(me);
     group.fenced[me->number % WARPGROUP] = false;
     if (group.waiting.size() < WARPGROUP) {
-        waitFor(Waiting::WGMMA);
+        waitFor(Waiting::WGMMA, pc);
         return;
     }
     const auto& ends = group.groupEnds[me->number % WARPGROUP];
