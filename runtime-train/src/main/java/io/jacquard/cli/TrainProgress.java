@@ -6,6 +6,7 @@ import io.jacquard.train.TrainConfig;
 import io.jacquard.train.TrainListener;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Locale;
 
 /// Shows a run: a status line on a terminal, a plain line every ten seconds elsewhere.
@@ -19,6 +20,7 @@ final class TrainProgress implements TrainListener {
     private long firstStep;
     private double nextPlain;
     private double speed;
+    private Instant firstStepAt = Instant.MAX;
 
     TrainProgress(Terminal terminal) {
         this.terminal = terminal;
@@ -26,6 +28,7 @@ final class TrainProgress implements TrainListener {
 
     @Override
     public void started(TrainConfig config, long parameters, long trainTokens, long step) {
+        firstStepAt = Instant.now();
         steps = config.training().steps();
         minutes = config.training().minutes();
         terminal.line(String.format(
@@ -38,6 +41,11 @@ final class TrainProgress implements TrainListener {
                 step > 0 ? "from step " + step + " to " + steps : steps + " steps",
                 step >= steps ? " (nothing left to do; more with --set training.steps=N)" : "",
                 config.device()));
+    }
+
+    /// When the first step of this process began, or when it found that there is none left.
+    Instant firstStepAt() {
+        return firstStepAt;
     }
 
     @Override

@@ -2,9 +2,8 @@ package io.jacquard.cli;
 
 import io.jacquard.io.Json;
 import io.jacquard.train.TrainConfig;
-import io.jacquard.train.TrainListener;
 import io.jacquard.train.Trainer;
-import java.io.PrintWriter;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -17,53 +16,43 @@ final class TrainRun {
     /// Trains with progress on standard error and the outcome on standard output.
     static Trainer.Outcome run(CommandLine command, TrainConfig config, boolean resume, boolean json) throws Exception {
         Terminal terminal = Terminal.of(command.getErr());
-        return run(command.getOut(), terminal, new TrainProgress(terminal), config, resume, json);
-    }
-
-    static Trainer.Outcome run(
-            PrintWriter out,
-            Terminal terminal,
-            TrainListener listener,
-            TrainConfig config,
-            boolean resume,
-            boolean json)
-            throws Exception {
-        Trainer trainer = new Trainer(config, listener);
+        TrainProgress progress = new TrainProgress(terminal);
+        Trainer trainer = new Trainer(config, progress);
         Runnable stop = () -> {
             terminal.line("interrupted: finishing the step and saving");
             trainer.requestStop();
         };
         return Interrupts.during(stop, () -> {
             Trainer.Outcome outcome = resume ? trainer.resume() : trainer.start();
-            tell(out, terminal, config, outcome, json);
+            if (!outcome.complete()) {
+                terminal.line("stopped after step " + outcome.step() + " of "
+                        + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
+                        + "; go on with: jacquard resume " + config.run());
+            }
+            if (json) {
+                command.getOut().println(json(config, outcome, progress.firstStepAt()));
+            } else if (outcome.checkpoint() != null) {
+                command.getOut().println(outcome.checkpoint());
+            }
+            command.getOut().flush();
             return outcome;
         });
     }
 
-    private static void tell(
-            PrintWriter out, Terminal terminal, TrainConfig config, Trainer.Outcome outcome, boolean json) {
-        if (!outcome.complete()) {
-            terminal.line("stopped after step " + outcome.step() + " of "
-                    + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
-                    + "; go on with: jacquard resume " + config.run());
-        }
-        if (json) {
-            Map<String, @Nullable Object> values = new LinkedHashMap<>();
-            values.put("run", config.run().toString());
-            values.put("step", outcome.step());
-            values.put("complete", outcome.complete());
-            values.put("loss", finite(outcome.loss()));
-            values.put(
-                    "validation_loss",
-                    outcome.score() == null ? null : finite(outcome.score().loss()));
-            values.put(
-                    "checkpoint",
-                    outcome.checkpoint() == null ? null : outcome.checkpoint().toString());
-            out.println(Json.render(values));
-        } else if (outcome.checkpoint() != null) {
-            out.println(outcome.checkpoint());
-        }
-        out.flush();
+    private static String json(TrainConfig config, Trainer.Outcome outcome, Instant firstStepAt) {
+        Map<String, @Nullable Object> values = new LinkedHashMap<>();
+        values.put("run", config.run().toString());
+        values.put("step", outcome.step());
+        values.put("complete", outcome.complete());
+        values.put("loss", finite(outcome.loss()));
+        values.put(
+                "validation_loss",
+                outcome.score() == null ? null : finite(outcome.score().loss()));
+        values.put(
+                "checkpoint",
+                outcome.checkpoint() == null ? null : outcome.checkpoint().toString());
+        values.put("first_step_at", firstStepAt.toString());
+        return Json.render(values);
     }
 
     private static @Nullable Double finite(double value) {

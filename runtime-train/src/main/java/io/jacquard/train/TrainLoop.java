@@ -98,13 +98,13 @@ final class TrainLoop implements AutoCloseable {
 
     Trainer.Outcome run(BooleanSupplier stop) throws IOException {
         began = System.nanoTime();
-        listener.started(config, decoder.weights().count(), data.train().tokens(), done);
         long steps = config.training().steps();
         boolean interrupted = false;
         try (Metrics metrics = Metrics.open(directory.metrics(), done)) {
             if (done < steps) {
                 step.load(done);
             }
+            listener.started(config, decoder.weights().count(), data.train().tokens(), done);
             while (done < steps && !timeIsUp() && !interrupted) {
                 step(metrics);
                 interrupted = stop.getAsBoolean();

@@ -120,6 +120,7 @@ class MainTest {
         assertEquals(1, run("train", "--data", data, "--run", run), err.toString());
         assertEquals(0, run("resume", run, "--set", "training.steps=5", "--json"), err.toString());
         assertTrue(out.toString().contains("\"step\":5,\"complete\":true"), out.toString());
+        assertTrue(out.toString().matches("(?s).*\"first_step_at\":\"\\d{4}-[0-9T:.-]+Z\".*"), out.toString());
         assertEquals(0, run("eval", run, "--data", data, "--json"), err.toString());
         assertEquals(0, run("generate", run, "--prompt", "one", "--tokens", "5"), err.toString());
         assertTrue(out.toString().contains("\none"), out.toString());
