@@ -29,7 +29,7 @@ final class LauncherTest {
         Path lib = Files.createDirectories(root.resolve("runtime-train/target/lib"));
         Files.writeString(root.resolve("pom.xml"), "");
         int n = 0;
-        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+        for (String entry : System.getProperty("java.class.path").split(File.pathSeparator, -1)) {
             if (Files.exists(Path.of(entry))) {
                 Files.createSymbolicLink(
                         lib.resolve(n++ + ".jar"), Path.of(entry).toAbsolutePath());
