@@ -32,7 +32,7 @@ common="-std=c++17 -fPIC -g -Wall -Wextra -Werror -fno-strict-aliasing -I$native
 # Places of errors are return addresses: no calls in tail position. Uninitialised locals get a pattern.
 kernel="-x c++ -fno-optimize-sibling-calls -ftrivial-auto-var-init=pattern -ffp-contract=off -Wno-unknown-pragmas
     -Wno-uninitialized -Wno-maybe-uninitialized -Wno-unused-parameter -Wno-unused-variable -Wno-unused-but-set-variable
-    -Wno-unused-function"
+    -Wno-unused-function -Wno-psabi"
 link=""
 case $variant in
 fast)

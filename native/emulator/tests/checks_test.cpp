@@ -304,14 +304,12 @@ static void checkHopper(Checks& c) {
                at + "tile_no_wait" + file + "@product");
     // With early copies the tile has arrived when the threads come to wait, and they wait for ever.
     expect("tile_wrong_parity", "719 *");
-    expect(
-        "tile_too_few_bytes",
-        "719 deadlock: threads 0 to 127 at an mbarrier (broken_hopper.cu:@wait_tile), the mbarrier at shared offset "
-        "8192 has 1 of 1 arrivals and waits for -4096 bytes; block (0, 0, 0), tile_too_few_bytes");
-    expect(
-        "tile_too_many_bytes",
-        "719 deadlock: threads 0 to 127 at an mbarrier (broken_hopper.cu:@wait_tile), the mbarrier at shared offset "
-        "8192 has 1 of 1 arrivals and waits for 8192 bytes; block (0, 0, 0), tile_too_many_bytes");
+    expect("tile_too_few_bytes",
+           "719 deadlock: threads 0 to 127 at an mbarrier (broken_hopper.cu:@wait_tile), the mbarrier at shared offset "
+           "8192 has 1 of 1 arrivals and waits for -4096 bytes; block (0, 0, 0), tile_too_few_bytes");
+    expect("tile_too_many_bytes",
+           "719 deadlock: threads 0 to 127 at an mbarrier (broken_hopper.cu:@wait_tile), the mbarrier at shared offset "
+           "8192 has 1 of 1 arrivals and waits for 8192 bytes; block (0, 0, 0), tile_too_many_bytes");
     expect("tile_two_arrivals", "719 mbarrier: more arrivals than the 1 that the one at shared offset 8192 expects" +
                                     at + "tile_two_arrivals" + file + "@second_arrival");
     expect("tile_no_wgmma_fence", "719 wgmma: no wgmma_fence since the accumulators were last touched" + at +
