@@ -22,10 +22,11 @@ final class MovingCases {
     static void into(Table table) {
         fill(table);
         cast(table);
+        for (DType dtype : DType.values()) {
+            copies(table, dtype, 0);
+        }
         for (DType dtype : FLOATS) {
-            for (float beta = 0; beta <= 1; beta++) {
-                copies(table, dtype, beta);
-            }
+            copies(table, dtype, 1);
         }
     }
 
@@ -109,6 +110,33 @@ final class MovingCases {
                 new long[] {36, 12, 6, 2, 1},
                 0,
                 new long[] {1, 2, 6, 12, 36}),
+        new Layout(
+                "matrices transposed, in another order",
+                3 * 2 * 40 * 33,
+                2 * 3 * 33 * 40,
+                new int[] {3, 2, 40, 33},
+                0,
+                new long[] {2640, 1320, 33, 1},
+                0,
+                new long[] {1320, 3960, 1, 40}),
+        new Layout(
+                "many matrices transposed",
+                3 * 2 * 2 * 20 * 17,
+                2 * 2 * 3 * 17 * 20,
+                new int[] {3, 2, 2, 20, 17},
+                0,
+                new long[] {1360, 680, 340, 17, 1},
+                0,
+                new long[] {340, 1020, 2040, 1, 20}),
+        new Layout(
+                "six dimensions, rows of 32",
+                2 * 3 * 2 * 3 * 2 * 32,
+                2 * 3 * 2 * 3 * 2 * 32,
+                new int[] {2, 3, 2, 3, 2, 32},
+                0,
+                new long[] {1152, 384, 192, 64, 32, 1},
+                0,
+                new long[] {32, 64, 192, 384, 1152, 1}),
         new Layout("no dimensions", 3, 3, new int[] {}, 1, new long[] {}, 2, new long[] {}),
         new Layout("no elements", 3, 3, new int[] {2, 0}, 1, new long[] {1, 1}, 2, new long[] {1, 1}),
     };

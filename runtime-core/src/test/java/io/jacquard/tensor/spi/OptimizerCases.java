@@ -24,6 +24,7 @@ final class OptimizerCases {
             for (int n : SIZES) {
                 norm(table, dtype, n);
             }
+            largeNorm(table, dtype);
         }
         table.add("count", "a step that counts, and one that does not", t -> {
             Operand counter = t.in("counter", DType.I32, constant(41), 1);
@@ -70,6 +71,17 @@ final class OptimizerCases {
                 });
             });
         }
+    }
+
+    /// Squares that F32 cannot hold are no reason to refuse a step.
+    private static void largeNorm(Table table, DType dtype) {
+        double large = dtype == DType.F16 ? 60000 : 1e25;
+        table.add("norm", "special: squares are large " + dtype, t -> {
+            Operand g = t.in("gradients", dtype, (_, i) -> i % 300 == 7 ? large : 0, 1023);
+            Operand out = t.out("out", DType.F32, 2);
+            t.run(k -> k.norm(out.tensor(), g.tensor()));
+            t.expectExactly(out, 2 * g.initial()[7], 1); // four of them
+        });
     }
 
     /// Off: `clip` is 0. Idle: the norm is below it. Active: above. Refused: the step is not finite.

@@ -12,7 +12,18 @@ import io.jacquard.tensor.spi.Trial.Table;
 /// Element by element, and sums.
 final class PointwiseCases {
     private static final int[][] ROWS = {
-        {1, 1}, {2, 7}, {7, 31}, {3, 32}, {33, 33}, {31, 127}, {7, 256}, {300, 2}, {5, 300}, {2, 1023}, {1023, 32}
+        {1, 1},
+        {2, 7},
+        {7, 31},
+        {3, 32},
+        {33, 33},
+        {31, 127},
+        {7, 256},
+        {40, 520},
+        {300, 2},
+        {5, 300},
+        {2, 1023},
+        {1023, 32}
     };
 
     private PointwiseCases() {}
@@ -36,6 +47,7 @@ final class PointwiseCases {
             for (int[] rows : ROWS) {
                 rows(table, dtype, rows[0], rows[1]);
             }
+            sumRows(table, dtype, 5300, 32, 1); // more rows than a small grid takes at once
         }
     }
 

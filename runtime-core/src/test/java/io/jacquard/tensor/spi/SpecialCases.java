@@ -68,6 +68,7 @@ final class SpecialCases {
                     t.expectExactly(out, Reference.map(Arithmetic.EXACT, 33, (_, _) -> value));
                 });
             }
+            many(table, dtype);
             pointwise(table, dtype);
             rows(table, dtype);
             EmptyCases.into(table, dtype);
@@ -101,6 +102,23 @@ final class SpecialCases {
 
     private static double pattern(DType dtype, int bits) {
         return dtype == DType.F16 ? Float.float16ToFloat((short) bits) : Numbers.fromBf16((short) bits);
+    }
+
+    /// More elements than the threads of a small grid take at once.
+    private static void many(Table table, DType dtype) {
+        int n = 300_001;
+        table.add("axpby", "special: many " + dtype, t -> {
+            Operand x = t.in("x", dtype, (_, i) -> i % 127, n);
+            Operand out = t.out("out", dtype, n);
+            t.run(k -> k.axpby(out.tensor(), 1f, x.tensor(), 0f));
+            t.expectExactly(out, x.initial());
+        });
+        table.add("sum", "special: many " + dtype, t -> {
+            Operand x = t.in("x", dtype, (_, i) -> i % 5 == 0 ? 1 : 0, n);
+            Operand out = t.out("out", DType.F32, 1);
+            t.run(k -> k.sum(out.tensor(), x.tensor()));
+            t.expectExactly(out, (n + 4) / 5); // whole numbers below 2^24: exact in any order
+        });
     }
 
     /// Every special value with every other.
