@@ -49,7 +49,7 @@ KERNEL_FLOATS(embedding, BOUNDS(256, 4),
 // Sums are formed in the order of rows within TILE positions, then over tiles: the same bits on every run, without
 // atomics. Considered and not taken: a chain or a counter per table row (work and memory for the whole vocabulary, and
 // one block for all rows of the most frequent id); a stable radix sort (3 launches for each of 2 or 3 digits, where
-// sorting in shared memory and one merge do up to 65536 rows in 2).
+// sorting in shared memory and one merge do 32768 rows in 2).
 
 constexpr int TILE = 16;  // sorted positions that a block sums in turn
 constexpr int MERGED = 16;  // runs that become one
@@ -92,8 +92,8 @@ DEVICE void sort_run(uint64_t* out, const int32_t* ids, int n, int run) {
 // token_sort: keys (id, row) of each `run` rows, sorted
 // Bytes: 12 n
 // Operations: ~n log2(run)^2
-// Roofline: latency; 78 barriers at 4096 keys, a few microseconds
-// Tile: a block of 1024 threads sorts up to 4096 keys in 32 KiB of shared memory
+// Roofline: latency; 66 steps between barriers at 2048 keys
+// Tile: a block of 1024 threads sorts up to 2048 keys in 16 KiB of shared memory, so that a step is one comparison
 KERNEL(token_sort, 1024, (uint64_t* out, const int32_t* ids, int n, int run), sort_run(out, ids, n, run))
 
 // Keys below `key` in the sorted keys[0, count).
@@ -128,7 +128,7 @@ DEVICE void merge_runs(uint64_t* out, const uint64_t* in, int n, int64_t run) {
 // token_merge: 16 sorted runs become one
 // Bytes: 16 n, the searches hitting L2
 // Operations: ~15 n log2(run)
-// Roofline: L2 latency; 180 dependent reads per key at runs of 4096
+// Roofline: L2 latency; up to 165 dependent reads per key at runs of 2048, the first of each search shared by all
 // Tile: a thread per key
 KERNEL(token_merge, 256, (uint64_t* out, const uint64_t* in, int n, int64_t run), merge_runs(out, in, n, run))
 

@@ -12,8 +12,8 @@ final class TokenKernels {
     private static final int ROW_THREADS = 256;
     private static final int LOSS_THREADS = 512;
 
-    /// Keys that a block sorts at most: 32 KiB of shared memory.
-    private static final int MOST_SORTED = 4096;
+    /// Keys that a block sorts at most: two to a thread, as they are compared.
+    private static final int MOST_SORTED = 2048;
 
     private static final int SORT_THREADS = 1024;
 

@@ -15,12 +15,21 @@ final class NormCases {
     static final int[][] ROWS = {
         {1, 1}, {2, 7}, {7, 31}, {3, 32}, {33, 33}, {31, 127}, {7, 256}, {300, 2}, {5, 300}, {2, 1023}
     };
+    /// Rows of several warps, of a block, wider than a block's registers; and many more rows than a small device
+    /// has at a time. In one form of each operation, since they are slow to emulate.
+    private static final int[][] LARGE_ROWS = {
+        {200, 64}, {60, 768}, {5, 2048}, {3, 3000}, {2, 5000}, {2, 10248}, {1, 16400}
+    };
+
     private static final float EPSILON = 1e-5f;
 
     private NormCases() {}
 
     static void into(Table table) {
         for (DType dtype : FLOATS) {
+            for (int[] rows : LARGE_ROWS) {
+                large(table, dtype, rows[0], rows[1]);
+            }
             for (int[] rows : ROWS) {
                 int n = rows[0];
                 int c = rows[1];
@@ -44,6 +53,17 @@ final class NormCases {
             }
             special(table, dtype);
         }
+    }
+
+    private static void large(Table table, DType dtype, int n, int c) {
+        String name = n + "x" + c + " " + dtype;
+        layerNorm(table, name, dtype, n, c, Residual.NONE);
+        rmsNorm(table, name, dtype, n, c, Residual.GIVEN);
+        softmax(table, name, dtype, n, c);
+        softmaxGrad(table, name, dtype, n, c, 1);
+        layerNormGrad(table, name, dtype, DType.F32, n, c, 0, true, true);
+        layerNormGrad(table, name, dtype, dtype, n, c, 1, true, true);
+        rmsNormGrad(table, name, dtype, DType.F32, n, c, 1, true, true);
     }
 
     private enum Residual {

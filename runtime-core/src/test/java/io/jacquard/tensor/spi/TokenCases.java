@@ -27,10 +27,21 @@ final class TokenCases {
         {1, 2, 7, 1023}
     };
 
+    /// Ids that occur in hundreds of rows, and more rows than one block of a GPU sorts.
+    private static final int[][] LARGE_SIZES = {{2, 400, 3, 24}, {1, 700, 1, 16}, {1, 2100, 50, 8}};
+
+    private static final int[][] LARGE_ROWS = {{2, 50257}};
+
     private TokenCases() {}
 
     static void into(Table table) {
         for (DType dtype : FLOATS) {
+            for (int[] s : LARGE_SIZES) {
+                embeddingGrad(table, dtype, s);
+            }
+            for (int[] rows : LARGE_ROWS) {
+                crossEntropy(table, dtype, rows, true);
+            }
             for (int[] s : SIZES) {
                 embedding(table, dtype, s, false);
                 embedding(table, dtype, s, true);
@@ -38,11 +49,7 @@ final class TokenCases {
             }
             for (int[] rows : NormCases.ROWS) {
                 for (boolean gradient : new boolean[] {false, true}) {
-                    String name = rows[0] + "x" + rows[1] + (gradient ? " with gradient " : " ") + dtype;
-                    table.add(
-                            "crossEntropy",
-                            name,
-                            t -> crossEntropy(t, dtype, rows, normal(3), (r, _) -> r.nextInt(-1, rows[1]), gradient));
+                    crossEntropy(table, dtype, rows, gradient);
                 }
             }
             special(table, dtype);
@@ -92,6 +99,13 @@ final class TokenCases {
             y[at] = m.add(y[at], dy[i]);
         }
         return y;
+    }
+
+    private static void crossEntropy(Table table, DType dtype, int[] rows, boolean gradient) {
+        table.add(
+                "crossEntropy",
+                rows[0] + "x" + rows[1] + (gradient ? " with gradient " : " ") + dtype,
+                t -> crossEntropy(t, dtype, rows, normal(3), (r, _) -> r.nextInt(-1, rows[1]), gradient));
     }
 
     private static void crossEntropy(
