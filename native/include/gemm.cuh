@@ -85,7 +85,7 @@ template <int V, class E> DEVICE void store_row(E* p, const float (&v)[V], bool 
 
 // Whether rows of `out`, `bias` and `pre` can be walked 16 bytes at a time. Uniform over the launch.
 template <class T> DEVICE bool rows_aligned(const Result<T>& r) {
-    return r.n % 8 == 0 && aligned16(r.out, r.bias, r.pre);
+    return r.n % 8 == 0 && aligned16(static_cast<const char*>(r.out), r.bias, r.pre);
 }
 
 template <class T, class E, int V>
@@ -133,16 +133,74 @@ DEVICE void finish(const Result<T>& r, int split, int row, int column, float (&v
     }
 }
 
-// Floats between the staged rows of a warp: 8 more than a multiple of 32, so that the pairs that a warp writes from
-// accumulator fragments fall into different banks.
+// ---- Results in accumulator fragments. A warp has 16 rows of COLUMNS sums; `sum(j, i)` is element i of the j-th 16 x 8
+// fragment, in the layout of mma.sync and wgmma: rows lane / 4 and + 8, columns 2 (lane % 4) and the next. `stage` is
+// shared memory of this warp.
+
+// Floats from one staged row to the next: 8 more than a multiple of 32, so that the pairs that a warp writes from its
+// fragments fall into different banks.
 template <int COLUMNS> constexpr int STAGE_PITCH = COLUMNS + 8;
 template <int COLUMNS> constexpr int STAGE_BYTES = 16 * STAGE_PITCH<COLUMNS> * 4;
 
-// Puts out 16 rows of COLUMNS sums that a warp holds as accumulator fragments: `sum(j, i)` is element i of the j-th
-// 16 x 8 fragment, in the layout of mma.sync and wgmma. They go through `stage`, the warp's own shared memory, so that
-// a lane then has 8 neighbours: a fragment has 2, which would make stores of 4 bytes and the epilogue 4 times the code.
+// F32 results and partial sums: the two columns of a thread go out directly, four threads fill a sector of 32 bytes.
 template <class T, int COLUMNS, class Sum>
-DEVICE void put_out_rows(const Result<T>& r, int split, int row0, int column0, float* stage, bool vector, Sum sum) {
+DEVICE void put_out_pairs(const Result<T>& r, int split, int row0, int column0, Sum sum) {
+    const int lane = threadIdx.x % 32;
+    const bool partial = r.partial != nullptr;
+    float* out = partial ? r.partial + int64_t(split) * r.m * r.n : static_cast<float*>(r.out);
+    const bool accumulate = !partial && (r.flags & ACCUMULATE);
+    const T* bias = partial ? nullptr : r.bias;
+#pragma unroll
+    for (int j = 0; j < COLUMNS / 8; j++) {
+        const int column = column0 + j * 8 + lane % 4 * 2;
+        const float bias0 = bias && column < r.n ? to_float(bias[column]) : 0.f;
+        const float bias1 = bias && column < r.n ? to_float(bias[column + 1]) : 0.f;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int row = row0 + lane / 4 + half * 8;
+            if (row < r.m && column < r.n) {
+                float2* at = reinterpret_cast<float2*>(out + int64_t(row) * r.n + column);
+                const float2 before = accumulate ? *at : make_float2(0.f, 0.f);
+                *at = make_float2(sum(j, half * 2) + before.x + bias0, sum(j, half * 2 + 1) + before.y + bias1);
+            }
+        }
+    }
+}
+
+// 16-bit results with no more than a bias: rounded in pairs, so that half as much goes through shared memory. A row of
+// the stage is COLUMNS / 2 + 4 words: the 8 rows that 8 lanes read 16 bytes of lie in different banks, as do the pairs.
+template <class T, int COLUMNS, class Sum>
+DEVICE void put_out_rounded(const Result<T>& r, int row0, int column0, float* stage, Sum sum) {
+    constexpr int PITCH = COLUMNS / 2 + 4;
+    constexpr int CHUNKS = COLUMNS / 8;
+    const int lane = threadIdx.x % 32;
+    uint32_t* words = reinterpret_cast<uint32_t*>(stage);
+#pragma unroll
+    for (int j = 0; j < CHUNKS; j++) {
+        const int column = column0 + j * 8 + lane % 4 * 2;
+        const float bias0 = r.bias && column < r.n ? to_float(r.bias[column]) : 0.f;
+        const float bias1 = r.bias && column < r.n ? to_float(r.bias[column + 1]) : 0.f;
+        uint32_t* at = words + lane / 4 * PITCH + j * 4 + lane % 4;
+        at[0] = pack2(sum(j, 0) + bias0, sum(j, 1) + bias1, T{});
+        at[8 * PITCH] = pack2(sum(j, 2) + bias0, sum(j, 3) + bias1, T{});
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = lane; i < 16 * CHUNKS; i += 32) {
+        const int row = i % 8 + i / (8 * CHUNKS) * 8;
+        const int chunk = i / 8 % CHUNKS;
+        const uint4 eight = ptx::ld128(words + row * PITCH + chunk * 4);
+        if (row0 + row < r.m && column0 + chunk * 8 < r.n) {
+            ptx::st128(static_cast<T*>(r.out) + int64_t(row0 + row) * r.n + column0 + chunk * 8, eight);
+        }
+    }
+    __syncwarp(); // the stage is written again
+}
+
+// Everything else: staged in F32, so that a lane then has 8 neighbours in a loop that is not unrolled. The whole
+// epilogue on each pair of a fragment would be thousands of instructions.
+template <class T, int COLUMNS, class Sum>
+DEVICE void put_out_any(const Result<T>& r, int split, int row0, int column0, float* stage, bool vector, Sum sum) {
     constexpr int PITCH = STAGE_PITCH<COLUMNS>;
     const int lane = threadIdx.x % 32;
 #pragma unroll
@@ -161,6 +219,19 @@ DEVICE void put_out_rows(const Result<T>& r, int split, int row0, int column0, f
         finish(r, split, row0 + row, column0 + column, v, vector);
     }
     __syncwarp(); // the stage is written again
+}
+
+// `vector` is rows_aligned(r).
+template <class T, int COLUMNS, class Sum>
+DEVICE void put_out_rows(const Result<T>& r, int split, int row0, int column0, float* stage, bool vector, Sum sum) {
+    const bool plain = vector && !r.pre;
+    if (plain && (r.partial || (r.flags & FLOAT_OUT))) {
+        put_out_pairs<T, COLUMNS>(r, split, row0, column0, sum);
+    } else if (plain && !(r.flags & ACCUMULATE)) {
+        put_out_rounded<T, COLUMNS>(r, row0, column0, stage, sum);
+    } else {
+        put_out_any<T, COLUMNS>(r, split, row0, column0, stage, vector, sum);
+    }
 }
 
 } // namespace gemm

@@ -67,6 +67,16 @@ PTX void wgmma_wait(float (&d)[R]) {
 #endif
 }
 
+// Until at most N groups are under way, when no accumulators become readable by it: it frees operands.
+template <int N>
+PTX void wgmma_wait(ONLY_AT) {
+#ifdef __CUDACC__
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
+#else
+    emulator::wgmmaWait(N, at);
+#endif
+}
+
 template <int R>
 PTX void wgmma_done(float (&d)[R]) {
 #ifdef __CUDACC__

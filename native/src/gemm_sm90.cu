@@ -1,0 +1,214 @@
+// Matrix products of BF16 and F16 for sm_90a: tiles come by TMA, warpgroups multiply them by wgmma. Both operands as
+// they lie in memory, transposed or not: wgmma reads either order from shared memory.
+#include "gemm.cuh"
+#include "ptx_wgmma.cuh"
+
+namespace {
+
+using gemm::Result;
+using gemm::Span;
+using gemm::Tile;
+
+constexpr int CONSUMERS = 2; // warpgroups of 64 rows each
+constexpr int THREADS = 128 * (1 + CONSUMERS);
+constexpr int HEIGHT = 64 * CONSUMERS;
+constexpr int DEPTH = 64;           // k-steps per stage: 128 bytes, the widest swizzle
+constexpr uint32_t BLOCK = 64 * 128; // bytes of 64 lines x 64 steps, in either order
+constexpr uint32_t A_BYTES = CONSUMERS * BLOCK;
+constexpr int STAGED_COLUMNS = 32; // of the result, per warp
+
+template <int WIDTH> constexpr int STAGES = WIDTH == 256 ? 4 : 6; // 192 KiB
+template <int WIDTH> constexpr uint32_t STAGE_BYTES = A_BYTES + WIDTH / 64 * BLOCK;
+
+// Offsets in dynamic shared memory; MatmulKernels.sharedBytes adds them up as well.
+template <int WIDTH> constexpr uint32_t RESULTS_AT = STAGES<WIDTH> * STAGE_BYTES<WIDTH>;
+template <int WIDTH>
+constexpr uint32_t BARRIERS_AT = RESULTS_AT<WIDTH> + 4 * CONSUMERS * gemm::STAGE_BYTES<STAGED_COLUMNS>;
+
+#if SM90A_CODE
+
+// The stages in turn: which one, and the parity of the round.
+template <int COUNT> struct Turn {
+    int stage = 0;
+    uint32_t parity = 0;
+
+    DEVICE void next() {
+        if (++stage == COUNT) {
+            stage = 0;
+            parity ^= 1;
+        }
+    }
+};
+
+// The work of a launch in the order in which blocks take it: all tiles of the first split, then of the next.
+template <class T, int WIDTH> struct Work {
+    int rows;
+    int columns;
+    int splits;
+    int k_tiles;
+
+    DEVICE Work(const Result<T>& r, int k, int splits)
+        : rows(gemm::ceil_div(r.m, HEIGHT)), columns(gemm::ceil_div(r.n, WIDTH)), splits(splits),
+          k_tiles(gemm::ceil_div(k, DEPTH)) {}
+
+    DEVICE int items() const { return rows * columns * splits; }
+    DEVICE int split(int item) const { return item / (rows * columns); }
+    DEVICE Tile tile(int item) const { return gemm::tile_at(item % (rows * columns), rows, columns); }
+    DEVICE Span span(int item) const { return gemm::span_of(split(item), splits, k_tiles); }
+};
+
+// One thread keeps all stages full.
+template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
+DEVICE void produce(const Work<T, WIDTH>& work, const TensorMap* a, const TensorMap* b, uint32_t base, uint32_t full,
+                    uint32_t empty) {
+    Turn<STAGES<WIDTH>> turn;
+    for (int item = blockIdx.x; item < work.items(); item += gridDim.x) {
+        const Tile tile = work.tile(item);
+        const Span span = work.span(item);
+        const int row = tile.row * HEIGHT;
+        const int column = tile.column * WIDTH;
+        for (int i = span.from; i < span.to; i++, turn.next()) {
+            const uint32_t a_tile = base + turn.stage * STAGE_BYTES<WIDTH>;
+            const uint32_t b_tile = a_tile + A_BYTES;
+            const uint32_t bar = full + turn.stage * 8;
+            ptx::mbar_wait(empty + turn.stage * 8, turn.parity ^ 1);
+            ptx::mbar_arrive_expect(bar, STAGE_BYTES<WIDTH>); // what lies outside the operands counts as delivered
+            if constexpr (TRANS_A) {
+                for (int j = 0; j < CONSUMERS; j++) {
+                    ptx::tma_load_2d(a_tile + j * BLOCK, a, row + j * 64, i * DEPTH, bar);
+                }
+            } else {
+                ptx::tma_load_2d(a_tile, a, i * DEPTH, row, bar);
+            }
+            if constexpr (TRANS_B) {
+                ptx::tma_load_2d(b_tile, b, i * DEPTH, column, bar);
+            } else {
+                for (int j = 0; j < WIDTH / 64; j++) {
+                    ptx::tma_load_2d(b_tile + j * BLOCK, b, column + j * 64, i * DEPTH, bar);
+                }
+            }
+        }
+    }
+}
+
+// Starts the four products of one stage: 64 rows by WIDTH columns by 64 steps.
+template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
+DEVICE void multiply(float (&sum)[WIDTH / 2], uint32_t a, uint32_t b, bool accumulate) {
+    ptx::wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < DEPTH / 16; step++) {
+        // 16 steps are 32 bytes of a row, or 16 rows of 128 bytes
+        const uint64_t x = TRANS_A ? ptx::wgmma_mn_major_128(a + step * 2048, BLOCK)
+                                   : ptx::wgmma_k_major_128(a + step * 32);
+        const uint64_t y = TRANS_B ? ptx::wgmma_k_major_128(b + step * 32)
+                                   : ptx::wgmma_mn_major_128(b + step * 2048, BLOCK);
+        ptx::wgmma<T, WIDTH, TRANS_A, !TRANS_B>(sum, x, y, accumulate || step > 0);
+    }
+    ptx::wgmma_commit();
+}
+
+template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
+DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t base, uint32_t full, uint32_t empty,
+                    float* stage) {
+    const int warpgroup = threadIdx.x / 128 - 1;
+    const int lane = threadIdx.x % 32;
+    const bool vector = gemm::rows_aligned(r);
+    const uint32_t a = base + warpgroup * BLOCK;
+    const uint32_t b = base + A_BYTES;
+    Turn<STAGES<WIDTH>> turn;
+    for (int item = blockIdx.x; item < work.items(); item += gridDim.x) {
+        const Tile tile = work.tile(item);
+        const Span span = work.span(item); // never empty: splits <= k-tiles
+        float sum[WIDTH / 2];
+        int last = 0;
+        for (int i = span.from; i < span.to; i++, turn.next()) {
+            ptx::mbar_wait(full + turn.stage * 8, turn.parity);
+            const uint32_t at = turn.stage * STAGE_BYTES<WIDTH>;
+            multiply<T, WIDTH, TRANS_A, TRANS_B>(sum, a + at, b + at, i > span.from);
+            ptx::wgmma_wait<1>(); // the stage before this one is free, this one is being multiplied
+            if (i > span.from && lane == 0) {
+                ptx::mbar_arrive(empty + last * 8);
+            }
+            last = turn.stage;
+        }
+        ptx::wgmma_wait<0>(sum);
+        if (lane == 0) {
+            ptx::mbar_arrive(empty + last * 8);
+        }
+        // meanwhile the producer fills the stages for the next item
+        const int row = tile.row * HEIGHT + warpgroup * 64 + threadIdx.x / 32 % 4 * 16;
+#pragma unroll
+        for (int c = 0; c < WIDTH / STAGED_COLUMNS; c++) {
+            gemm::put_out_rows<T, STAGED_COLUMNS>(r, work.split(item), row, tile.column * WIDTH + c * STAGED_COLUMNS,
+                                                  stage, vector, [&](int j, int e) {
+                                                      return sum[c * (STAGED_COLUMNS / 2) + j * 4 + e];
+                                                  });
+        }
+    }
+}
+
+#endif
+
+// gemm_sm90: out = op(a) op(b) + beta out, then bias and gelu; BF16 or F16 operands, fp32 sums
+// Bytes: (m k + k n + m n) s, each stripe of a and b read once per row and column of tiles, mostly from L2
+// Operations: 2 m n k
+// Roofline: tensor cores (989 TFLOP/s) once k is a few hundred; a 128 x 256 tile does 85 FLOP per byte it loads, so 132
+//       multiprocessors ask the L2 cache for 11 TB/s at most and memory for little
+// Tile: 128 x 256 x 64, two warpgroups of 64 x 256 (wgmma's widest: 10 KiB of shared memory per 128 cycles, 80 of 128
+//       bytes per cycle), four stages of 48 KiB; 128 x 128 x 64 in six stages of 32 KiB where the wide tile would leave
+//       multiprocessors idle. A third warpgroup only copies and gives its registers away (40 stay; 232 for the sums). As many
+//       blocks as multiprocessors, each takes tiles in turn and loads the next while it puts out the last
+template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
+__device__ void gemm_sm90(const Result<T>& r, const TensorMap* a, const TensorMap* b, int k, int splits) {
+#if SM90A_CODE
+    constexpr int PIPE = STAGES<WIDTH>;
+    DYN_SMEM(shared, 1024);
+    const uint32_t base = ptx::shared_address(shared);
+    const uint32_t full = base + BARRIERS_AT<WIDTH>;
+    const uint32_t empty = full + PIPE * 8;
+    if (threadIdx.x == 0) {
+        ptx::prefetch_map(a);
+        ptx::prefetch_map(b);
+        for (int s = 0; s < PIPE; s++) {
+            ptx::mbar_init(full + s * 8, 1);
+            ptx::mbar_init(empty + s * 8, 4 * CONSUMERS); // one lane of each warp
+        }
+        ptx::fence_mbar_init();
+    }
+    __syncthreads();
+    const Work<T, WIDTH> work(r, k, splits);
+    const int warp = threadIdx.x / 32;
+    if (warp < 4) {
+        ptx::setmaxnreg_dec<40>();
+        if (threadIdx.x == 0) {
+            produce<T, WIDTH, TRANS_A, TRANS_B>(work, a, b, base, full, empty);
+        }
+    } else {
+        ptx::setmaxnreg_inc<232>();
+        float* stage = reinterpret_cast<float*>(shared + RESULTS_AT<WIDTH> +
+                                                (warp - 4) * gemm::STAGE_BYTES<STAGED_COLUMNS>);
+        consume<T, WIDTH, TRANS_A, TRANS_B>(work, r, base, full, empty, stage);
+    }
+#endif
+}
+
+} // namespace
+
+#define GEMM_SM90(NAME, T, WIDTH, TRANS_A, TRANS_B)                                                                    \
+    KERNEL(NAME, BOUNDS(THREADS, 1),                                                                                   \
+           (const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, void* out, const T* bias, T* pre, \
+            float* partial, int m, int n, int flags, int k, int splits),                                               \
+           (gemm_sm90<T, WIDTH, TRANS_A, TRANS_B>(Result<T>{out, bias, pre, partial, m, n, flags}, &a, &b, k, splits)))
+
+// No op multiplies two transposed operands: one tile is enough for them.
+#define GEMM_SM90_TYPE(T)                                                                                              \
+    GEMM_SM90(gemm_256_nn_##T##_sm90, T, 256, false, false)                                                            \
+    GEMM_SM90(gemm_256_nt_##T##_sm90, T, 256, false, true)                                                             \
+    GEMM_SM90(gemm_256_tn_##T##_sm90, T, 256, true, false)                                                             \
+    GEMM_SM90(gemm_128_nn_##T##_sm90, T, 128, false, false)                                                            \
+    GEMM_SM90(gemm_128_nt_##T##_sm90, T, 128, false, true)                                                             \
+    GEMM_SM90(gemm_128_tn_##T##_sm90, T, 128, true, false)                                                             \
+    GEMM_SM90(gemm_128_tt_##T##_sm90, T, 128, true, true)
+
+GEMM_SM90_TYPE(bf16)
+GEMM_SM90_TYPE(f16)
