@@ -202,13 +202,13 @@ __device__ void gemm_sm90(const Result<T>& r, const TensorMap* a, const TensorMa
 
 // No op multiplies two transposed operands: one tile is enough for them.
 #define GEMM_SM90_TYPE(T)                                                                                              \
-    GEMM_SM90(gemm_256_nn_##T##_sm90, T, 256, false, false)                                                            \
-    GEMM_SM90(gemm_256_nt_##T##_sm90, T, 256, false, true)                                                             \
-    GEMM_SM90(gemm_256_tn_##T##_sm90, T, 256, true, false)                                                             \
-    GEMM_SM90(gemm_128_nn_##T##_sm90, T, 128, false, false)                                                            \
-    GEMM_SM90(gemm_128_nt_##T##_sm90, T, 128, false, true)                                                             \
-    GEMM_SM90(gemm_128_tn_##T##_sm90, T, 128, true, false)                                                             \
-    GEMM_SM90(gemm_128_tt_##T##_sm90, T, 128, true, true)
+    GEMM_SM90(gemm_sm90_256_nn_##T, T, 256, false, false)                                                            \
+    GEMM_SM90(gemm_sm90_256_nt_##T, T, 256, false, true)                                                             \
+    GEMM_SM90(gemm_sm90_256_tn_##T, T, 256, true, false)                                                             \
+    GEMM_SM90(gemm_sm90_128_nn_##T, T, 128, false, false)                                                            \
+    GEMM_SM90(gemm_sm90_128_nt_##T, T, 128, false, true)                                                             \
+    GEMM_SM90(gemm_sm90_128_tn_##T, T, 128, true, false)                                                             \
+    GEMM_SM90(gemm_sm90_128_tt_##T, T, 128, true, true)
 
 GEMM_SM90_TYPE(bf16)
 GEMM_SM90_TYPE(f16)
