@@ -83,37 +83,16 @@ template <int V, class E> DEVICE void store_row(E* p, const float (&v)[V], bool 
     }
 }
 
+template <int V> DEVICE void add_row(float (&v)[V], const float (&other)[V]) {
+#pragma unroll
+    for (int i = 0; i < V; i++) {
+        v[i] += other[i];
+    }
+}
+
 // Whether rows of `out`, `bias` and `pre` can be walked 16 bytes at a time. Uniform over the launch.
 template <class T> DEVICE bool rows_aligned(const Result<T>& r) {
     return r.n % 8 == 0 && aligned16(static_cast<const char*>(r.out), r.bias, r.pre);
-}
-
-template <class T, class E, int V>
-DEVICE void finish_as(const Result<T>& r, E* out, int column, float (&v)[V], int64_t at, bool vector) {
-    const int count = r.n - column;
-    float other[V];
-    if (r.flags & ACCUMULATE) {
-        load_row(other, out + at, vector, count);
-#pragma unroll
-        for (int i = 0; i < V; i++) {
-            v[i] += other[i];
-        }
-    }
-    if (r.bias) {
-        load_row(other, r.bias + column, vector, count);
-#pragma unroll
-        for (int i = 0; i < V; i++) {
-            v[i] += other[i];
-        }
-    }
-    if (r.pre) {
-        store_row(r.pre + at, v, vector, count);
-#pragma unroll
-        for (int i = 0; i < V; i++) {
-            v[i] = gelu(v[i]);
-        }
-    }
-    store_row(out + at, v, vector, count);
 }
 
 // Puts out V neighbouring sums of one row; nothing outside [m, n] is touched. `vector` is rows_aligned(r), and then
@@ -124,44 +103,84 @@ DEVICE void finish(const Result<T>& r, int split, int row, int column, float (&v
         return;
     }
     const int64_t at = int64_t(row) * r.n + column;
+    const int count = r.n - column;
     if (r.partial) {
-        store_row(r.partial + int64_t(split) * r.m * r.n + at, v, r.n % V == 0, r.n - column);
-    } else if (sizeof(T) == 4 || (r.flags & FLOAT_OUT)) {
-        finish_as(r, static_cast<float*>(r.out), column, v, at, vector);
+        store_row(r.partial + int64_t(split) * r.m * r.n + at, v, r.n % V == 0, count);
+        return;
+    }
+    const bool floats = sizeof(T) == 4 || (r.flags & FLOAT_OUT);
+    float* float_out = static_cast<float*>(r.out) + at;
+    T* out = static_cast<T*>(r.out) + at;
+    float other[V];
+    if (r.flags & ACCUMULATE) {
+        if (floats) {
+            load_row(other, float_out, vector, count);
+        } else {
+            load_row(other, out, vector, count);
+        }
+        add_row(v, other);
+    }
+    if (r.bias) {
+        load_row(other, r.bias + column, vector, count);
+        add_row(v, other);
+    }
+    if (r.pre) {
+        store_row(r.pre + at, v, vector, count);
+#pragma unroll
+        for (int i = 0; i < V; i++) {
+            v[i] = gelu(v[i]);
+        }
+    }
+    if (floats) {
+        store_row(float_out, v, vector, count);
     } else {
-        finish_as(r, static_cast<T*>(r.out), column, v, at, vector);
+        store_row(out, v, vector, count);
     }
 }
 
-// ---- Results in accumulator fragments. A warp has 16 rows of COLUMNS sums; `sum(j, i)` is element i of the j-th 16 x 8
-// fragment, in the layout of mma.sync and wgmma: rows lane / 4 and + 8, columns 2 (lane % 4) and the next. `stage` is
-// shared memory of this warp.
+// ---- Results in accumulator fragments. A warp has PARTS of 16 rows by COLUMNS sums; `sum(p, j, i)` is element i of the
+// j-th 16 x 8 fragment of part p, in the layout of mma.sync and wgmma: rows lane / 4 and + 8, columns 2 (lane % 4) and
+// the next. Part p begins at row + p * row_step, column + p * column_step.
+
+struct Place {
+    int row;
+    int column;
+    int row_step;
+    int column_step;
+};
 
 // Floats from one staged row to the next: 8 more than a multiple of 32, so that the pairs that a warp writes from its
 // fragments fall into different banks.
 template <int COLUMNS> constexpr int STAGE_PITCH = COLUMNS + 8;
 template <int COLUMNS> constexpr int STAGE_BYTES = 16 * STAGE_PITCH<COLUMNS> * 4;
 
+// The bias of the two columns of a thread, 0 without. For rows of whole 8 columns.
+template <class T> DEVICE float2 bias_pair(const T* bias, int column, int n) {
+    return bias && column < n ? make_float2(to_float(bias[column]), to_float(bias[column + 1])) : make_float2(0.f, 0.f);
+}
+
 // F32 results and partial sums: the two columns of a thread go out directly, four threads fill a sector of 32 bytes.
-template <class T, int COLUMNS, class Sum>
-DEVICE void put_out_pairs(const Result<T>& r, int split, int row0, int column0, Sum sum) {
+template <class T, int COLUMNS, int PARTS, class Sum>
+DEVICE void put_out_pairs(const Result<T>& r, int split, Place at, Sum sum) {
     const int lane = threadIdx.x % 32;
     const bool partial = r.partial != nullptr;
     float* out = partial ? r.partial + int64_t(split) * r.m * r.n : static_cast<float*>(r.out);
     const bool accumulate = !partial && (r.flags & ACCUMULATE);
     const T* bias = partial ? nullptr : r.bias;
 #pragma unroll
-    for (int j = 0; j < COLUMNS / 8; j++) {
-        const int column = column0 + j * 8 + lane % 4 * 2;
-        const float bias0 = bias && column < r.n ? to_float(bias[column]) : 0.f;
-        const float bias1 = bias && column < r.n ? to_float(bias[column + 1]) : 0.f;
+    for (int p = 0; p < PARTS; p++) {
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int row = row0 + lane / 4 + half * 8;
-            if (row < r.m && column < r.n) {
-                float2* at = reinterpret_cast<float2*>(out + int64_t(row) * r.n + column);
-                const float2 before = accumulate ? *at : make_float2(0.f, 0.f);
-                *at = make_float2(sum(j, half * 2) + before.x + bias0, sum(j, half * 2 + 1) + before.y + bias1);
+        for (int j = 0; j < COLUMNS / 8; j++) {
+            const int column = at.column + p * at.column_step + j * 8 + lane % 4 * 2;
+            const float2 b = bias_pair(bias, column, r.n);
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const int row = at.row + p * at.row_step + lane / 4 + half * 8;
+                if (row < r.m && column < r.n) {
+                    float2* to = reinterpret_cast<float2*>(out + int64_t(row) * r.n + column);
+                    const float2 before = accumulate ? *to : make_float2(0.f, 0.f);
+                    *to = make_float2(sum(p, j, half * 2) + before.x + b.x, sum(p, j, half * 2 + 1) + before.y + b.y);
+                }
             }
         }
     }
@@ -169,68 +188,81 @@ DEVICE void put_out_pairs(const Result<T>& r, int split, int row0, int column0, 
 
 // 16-bit results with no more than a bias: rounded in pairs, so that half as much goes through shared memory. A row of
 // the stage is COLUMNS / 2 + 4 words: the 8 rows that 8 lanes read 16 bytes of lie in different banks, as do the pairs.
-template <class T, int COLUMNS, class Sum>
-DEVICE void put_out_rounded(const Result<T>& r, int row0, int column0, float* stage, Sum sum) {
+template <class T, int COLUMNS, int PARTS, class Sum>
+DEVICE void put_out_rounded(const Result<T>& r, Place at, float* stage, Sum sum) {
     constexpr int PITCH = COLUMNS / 2 + 4;
     constexpr int CHUNKS = COLUMNS / 8;
     const int lane = threadIdx.x % 32;
     uint32_t* words = reinterpret_cast<uint32_t*>(stage);
 #pragma unroll
-    for (int j = 0; j < CHUNKS; j++) {
-        const int column = column0 + j * 8 + lane % 4 * 2;
-        const float bias0 = r.bias && column < r.n ? to_float(r.bias[column]) : 0.f;
-        const float bias1 = r.bias && column < r.n ? to_float(r.bias[column + 1]) : 0.f;
-        uint32_t* at = words + lane / 4 * PITCH + j * 4 + lane % 4;
-        at[0] = pack2(sum(j, 0) + bias0, sum(j, 1) + bias1, T{});
-        at[8 * PITCH] = pack2(sum(j, 2) + bias0, sum(j, 3) + bias1, T{});
-    }
-    __syncwarp();
+    for (int p = 0; p < PARTS; p++) {
+        const int row0 = at.row + p * at.row_step;
+        const int column0 = at.column + p * at.column_step;
 #pragma unroll
-    for (int i = lane; i < 16 * CHUNKS; i += 32) {
-        const int row = i % 8 + i / (8 * CHUNKS) * 8;
-        const int chunk = i / 8 % CHUNKS;
-        const uint4 eight = ptx::ld128(words + row * PITCH + chunk * 4);
-        if (row0 + row < r.m && column0 + chunk * 8 < r.n) {
-            ptx::st128(static_cast<T*>(r.out) + int64_t(row0 + row) * r.n + column0 + chunk * 8, eight);
+        for (int j = 0; j < CHUNKS; j++) {
+            const float2 b = bias_pair(r.bias, column0 + j * 8 + lane % 4 * 2, r.n);
+            uint32_t* to = words + lane / 4 * PITCH + j * 4 + lane % 4;
+            to[0] = pack2(sum(p, j, 0) + b.x, sum(p, j, 1) + b.y, T{});
+            to[8 * PITCH] = pack2(sum(p, j, 2) + b.x, sum(p, j, 3) + b.y, T{});
         }
+        __syncwarp();
+#pragma unroll
+        for (int i = lane; i < 16 * CHUNKS; i += 32) {
+            const int row = i % 8 + i / (8 * CHUNKS) * 8;
+            const int chunk = i / 8 % CHUNKS;
+            const uint4 eight = ptx::ld128(words + row * PITCH + chunk * 4);
+            if (row0 + row < r.m && column0 + chunk * 8 < r.n) {
+                ptx::st128(static_cast<T*>(r.out) + int64_t(row0 + row) * r.n + column0 + chunk * 8, eight);
+            }
+        }
+        __syncwarp(); // the stage is written again
     }
-    __syncwarp(); // the stage is written again
 }
 
-// Everything else: staged in F32, so that a lane then has 8 neighbours in a loop that is not unrolled. The whole
-// epilogue on each pair of a fragment would be thousands of instructions.
-template <class T, int COLUMNS, class Sum>
-DEVICE void put_out_any(const Result<T>& r, int split, int row0, int column0, float* stage, bool vector, Sum sum) {
+// Everything else: staged in F32, so that a lane has 8 neighbours and the whole epilogue stands once in the code. On
+// each pair of each fragment it would be thousands of instructions; the turn over the parts is not unrolled either, and
+// picks its fragments by a branch, since registers have no index.
+template <class T, int COLUMNS, int PARTS, class Sum>
+DEVICE void put_out_any(const Result<T>& r, int split, Place at, float* stage, bool vector, Sum sum) {
     constexpr int PITCH = STAGE_PITCH<COLUMNS>;
     const int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int j = 0; j < COLUMNS / 8; j++) {
-        float* at = stage + lane / 4 * PITCH + j * 8 + lane % 4 * 2;
-        *reinterpret_cast<float2*>(at) = make_float2(sum(j, 0), sum(j, 1));
-        *reinterpret_cast<float2*>(at + 8 * PITCH) = make_float2(sum(j, 2), sum(j, 3));
-    }
-    __syncwarp();
 #pragma unroll 1
-    for (int i = lane; i < 16 * COLUMNS / 8; i += 32) {
-        const int row = i / (COLUMNS / 8);
-        const int column = i % (COLUMNS / 8) * 8;
-        float v[8];
-        load_vec(v, stage + row * PITCH + column);
-        finish(r, split, row0 + row, column0 + column, v, vector);
+    for (int part = 0; part < PARTS; part++) {
+#pragma unroll
+        for (int p = 0; p < PARTS; p++) {
+            if (p == part) {
+#pragma unroll
+                for (int j = 0; j < COLUMNS / 8; j++) {
+                    float* to = stage + lane / 4 * PITCH + j * 8 + lane % 4 * 2;
+                    *reinterpret_cast<float2*>(to) = make_float2(sum(p, j, 0), sum(p, j, 1));
+                    *reinterpret_cast<float2*>(to + 8 * PITCH) = make_float2(sum(p, j, 2), sum(p, j, 3));
+                }
+            }
+        }
+        __syncwarp();
+#pragma unroll 1
+        for (int i = lane; i < 16 * COLUMNS / 8; i += 32) {
+            const int row = i / (COLUMNS / 8);
+            const int column = i % (COLUMNS / 8) * 8;
+            float v[8];
+            load_vec(v, stage + row * PITCH + column);
+            finish(r, split, at.row + part * at.row_step + row, at.column + part * at.column_step + column, v, vector);
+        }
+        __syncwarp(); // the stage is written again
     }
-    __syncwarp(); // the stage is written again
 }
 
-// `vector` is rows_aligned(r).
-template <class T, int COLUMNS, class Sum>
-DEVICE void put_out_rows(const Result<T>& r, int split, int row0, int column0, float* stage, bool vector, Sum sum) {
+// `stage` is STAGE_BYTES<COLUMNS> of shared memory of this warp.
+template <class T, int COLUMNS, int PARTS, class Sum>
+DEVICE void put_out(const Result<T>& r, int split, Place at, float* stage, Sum sum) {
+    const bool vector = rows_aligned(r);
     const bool plain = vector && !r.pre;
     if (plain && (r.partial || (r.flags & FLOAT_OUT))) {
-        put_out_pairs<T, COLUMNS>(r, split, row0, column0, sum);
+        put_out_pairs<T, COLUMNS, PARTS>(r, split, at, sum);
     } else if (plain && !(r.flags & ACCUMULATE)) {
-        put_out_rounded<T, COLUMNS>(r, row0, column0, stage, sum);
+        put_out_rounded<T, COLUMNS, PARTS>(r, at, stage, sum);
     } else {
-        put_out_any<T, COLUMNS>(r, split, row0, column0, stage, vector, sum);
+        put_out_any<T, COLUMNS, PARTS>(r, split, at, stage, vector, sum);
     }
 }
 

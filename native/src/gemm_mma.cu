@@ -163,13 +163,9 @@ __device__ void gemm_mma(const Result<T>& r, const T* a_data, const T* b_data, i
     }
     ptx::cp_async_wait<0>();
     __syncthreads(); // the tiles become stages of the result
-    const bool vector = gemm::rows_aligned(r);
     float* stage = reinterpret_cast<float*>(shared + warp * gemm::STAGE_BYTES<W>);
-#pragma unroll
-    for (int y = 0; y < W / 16; y++) {
-        gemm::put_out_rows<T, W>(r, blockIdx.y, tile.row * SIZE + row + y * 16, tile.column * SIZE + column, stage,
-                                 vector, [&](int j, int e) { return sum[y][j][e]; });
-    }
+    const gemm::Place at = {tile.row * SIZE + row, tile.column * SIZE + column, 16, 0};
+    gemm::put_out<T, W, W / 16>(r, blockIdx.y, at, stage, [&](int y, int j, int e) { return sum[y][j][e]; });
 }
 
 } // namespace

@@ -111,13 +111,21 @@ template <class T, int R> DEVICE void put_out(const Result<T>& r, int split, Til
     const bool vector = gemm::rows_aligned(r);
     const int row0 = tile.row * R * 16 + threadIdx.x / 16 * 4;
     const int column0 = tile.column * R * 16 + threadIdx.x % 16 * 4;
+    // The epilogue stands once in the code; which sums it takes is a branch, since registers have no index.
+#pragma unroll 1
+    for (int part = 0; part < R * R / 4; part++) {
+        float four[4] = {};
 #pragma unroll
-    for (int i = 0; i < R; i++) {
+        for (int p = 0; p < R * R / 4; p++) {
+            if (p == part) {
 #pragma unroll
-        for (int g = 0; g < R / 4; g++) {
-            float four[4] = {sum[i][g * 4], sum[i][g * 4 + 1], sum[i][g * 4 + 2], sum[i][g * 4 + 3]};
-            gemm::finish(r, split, row0 + i / 4 * 64 + i % 4, column0 + g * 64, four, vector);
+                for (int j = 0; j < 4; j++) {
+                    four[j] = sum[p / (R / 4)][p % (R / 4) * 4 + j];
+                }
+            }
         }
+        const int row = part / (R / 4);
+        gemm::finish(r, split, row0 + row / 4 * 64 + row % 4, column0 + part % (R / 4) * 64, four, vector);
     }
 }
 
@@ -133,8 +141,10 @@ __device__ void gemm_simt(const Result<T>& r, const T* a_data, const T* b_data, 
     constexpr int SIZE = 16 * R;
     constexpr int DEPTH = 64 / R;
     constexpr int FOURS = SIZE * DEPTH / 4 / THREADS;
-    __shared__ __align__(16) float a_tile[2][DEPTH][SIZE + PAD];
-    __shared__ __align__(16) float b_tile[2][DEPTH][SIZE + PAD];
+    DYN_SMEM(shared, 16);
+    using Stage = float[DEPTH][SIZE + PAD];
+    Stage* a_tile = reinterpret_cast<Stage*>(shared);
+    Stage* b_tile = a_tile + 2;
     const Operand<T> a = operand_of(a_data, r.m, k, (r.flags & gemm::TRANS_A) != 0);
     const Operand<T> b = operand_of(b_data, r.n, k, (r.flags & gemm::TRANS_B) == 0);
     const Tile tile = gemm::tile_at(blockIdx.x, gemm::ceil_div(r.m, SIZE), gemm::ceil_div(r.n, SIZE));

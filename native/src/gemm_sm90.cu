@@ -112,7 +112,6 @@ DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t bas
                     float* stage) {
     const int warpgroup = threadIdx.x / 128 - 1;
     const int lane = threadIdx.x % 32;
-    const bool vector = gemm::rows_aligned(r);
     const uint32_t a = base + warpgroup * BLOCK;
     const uint32_t b = base + A_BYTES;
     Turn<STAGES<WIDTH>> turn;
@@ -137,13 +136,10 @@ DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t bas
         }
         // meanwhile the producer fills the stages for the next item
         const int row = tile.row * HEIGHT + warpgroup * 64 + threadIdx.x / 32 % 4 * 16;
-#pragma unroll
-        for (int c = 0; c < WIDTH / STAGED_COLUMNS; c++) {
-            gemm::put_out_rows<T, STAGED_COLUMNS>(r, work.split(item), row, tile.column * WIDTH + c * STAGED_COLUMNS,
-                                                  stage, vector, [&](int j, int e) {
-                                                      return sum[c * (STAGED_COLUMNS / 2) + j * 4 + e];
-                                                  });
-        }
+        const gemm::Place place = {row, tile.column * WIDTH, 0, STAGED_COLUMNS};
+        gemm::put_out<T, STAGED_COLUMNS, WIDTH / STAGED_COLUMNS>(
+            r, work.split(item), place, stage,
+            [&](int p, int j, int e) { return sum[p * (STAGED_COLUMNS / 2) + j * 4 + e]; });
     }
 }
 

@@ -17,8 +17,8 @@ record MatmulPlan(Tile tile, int splits) {
     /// only their ratios within a path matter.
     enum Tile {
         // 128 fp32 units: 8 x 8 sums per thread read 16 floats per 64 products, 4 x 4 sums 8 per 16
-        SIMT_128(Path.SIMT, "gemm_simt_128", 128, 128, 8, 256, 0, 110),
-        SIMT_64(Path.SIMT, "gemm_simt_64", 64, 64, 16, 256, 0, 64),
+        SIMT_128(Path.SIMT, "gemm_simt_128", 128, 128, 8, 256, 4 * 8 * 132 * 4, 110),
+        SIMT_64(Path.SIMT, "gemm_simt_64", 64, 64, 16, 256, 4 * 16 * 68 * 4, 64),
         // 1024 on sm_80: a 32 x 32 quarter reads twice the shared memory per product of a 64 x 64 one
         MMA_128(Path.MMA, "gemm_mma_128", 128, 128, 32, 128, 3 * 16_384, 800),
         MMA_64(Path.MMA, "gemm_mma_64", 64, 64, 32, 128, 4 * 8_192, 450),
