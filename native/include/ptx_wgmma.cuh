@@ -69,11 +69,11 @@ PTX void wgmma_wait(float (&d)[R]) {
 
 // Until at most N groups are under way, when no accumulators become readable by it: it frees operands.
 template <int N>
-PTX void wgmma_wait(ONLY_AT) {
+PTX void wgmma_wait() {
 #ifdef __CUDACC__
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
 #else
-    emulator::wgmmaWait(N, at);
+    emulator::wgmmaWait(N);
 #endif
 }
 
