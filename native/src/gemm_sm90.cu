@@ -107,11 +107,18 @@ DEVICE void multiply(float (&sum)[WIDTH / 2], uint32_t a, uint32_t b, bool accum
     ptx::wgmma_commit();
 }
 
+// This warp no longer reads a stage.
+DEVICE void release(uint32_t empty) {
+    __syncwarp(); // all lanes have waited for their part of the products
+    if (threadIdx.x % 32 == 0) {
+        ptx::mbar_arrive(empty);
+    }
+}
+
 template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
 DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t base, uint32_t full, uint32_t empty,
                     float* stage) {
     const int warpgroup = threadIdx.x / 128 - 1;
-    const int lane = threadIdx.x % 32;
     const uint32_t a = base + warpgroup * BLOCK;
     const uint32_t b = base + A_BYTES;
     Turn<STAGES<WIDTH>> turn;
@@ -125,15 +132,13 @@ DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t bas
             const uint32_t at = turn.stage * STAGE_BYTES<WIDTH>;
             multiply<T, WIDTH, TRANS_A, TRANS_B>(sum, a + at, b + at, i > span.from);
             ptx::wgmma_wait<1>(); // the stage before this one is free, this one is being multiplied
-            if (i > span.from && lane == 0) {
-                ptx::mbar_arrive(empty + last * 8);
+            if (i > span.from) {
+                release(empty + last * 8);
             }
             last = turn.stage;
         }
         ptx::wgmma_wait<0>(sum);
-        if (lane == 0) {
-            ptx::mbar_arrive(empty + last * 8);
-        }
+        release(empty + last * 8);
         // meanwhile the producer fills the stages for the next item
         const int row = tile.row * HEIGHT + warpgroup * 64 + threadIdx.x / 32 % 4 * 16;
         const gemm::Place place = {row, tile.column * WIDTH, 0, STAGED_COLUMNS};

@@ -29,7 +29,7 @@ final class MatmulKernels {
     private final Kernel[][][] kernels = new Kernel[Tile.values().length][][];
 
     private final Kernel[] finish;
-    private final Plans plans;
+    private final MatmulPlan.Chooser chooser;
 
     // of the tensor map in the making
     private final long[] sizes = new long[2];
@@ -37,25 +37,30 @@ final class MatmulKernels {
     private final int[] box = new int[2];
 
     MatmulKernels(Launcher launcher) {
+        this(launcher, new MatmulPlan.Cache(launcher.multiprocessors(), launcher.hopper()));
+    }
+
+    MatmulKernels(Launcher launcher, MatmulPlan.Chooser chooser) {
         this.launcher = launcher;
+        this.chooser = chooser;
         this.finish = launcher.floats("gemm_finish");
-        this.plans = new Plans(launcher.multiprocessors(), launcher.hopper());
         for (Tile tile : Tile.values()) {
             boolean forBoth = tile == Tile.MMA_64 || tile == Tile.TMA_128;
             kernels[tile.ordinal()] = switch (tile.path) {
                 case SIMT -> new Kernel[][] {launcher.floats(tile.kernel)};
-                case MMA, TMA -> forBoth
-                        ? new Kernel[][] {
-                            launcher.floats(tile.kernel + "_nn"),
-                            launcher.floats(tile.kernel + "_nt"),
-                            launcher.floats(tile.kernel + "_tn"),
-                            launcher.floats(tile.kernel + "_tt")
-                        }
-                        : new Kernel[][] {
-                            launcher.floats(tile.kernel + "_nn"),
-                            launcher.floats(tile.kernel + "_nt"),
-                            launcher.floats(tile.kernel + "_tn")
-                        };
+                case MMA, TMA ->
+                    forBoth
+                            ? new Kernel[][] {
+                                launcher.floats(tile.kernel + "_nn"),
+                                launcher.floats(tile.kernel + "_nt"),
+                                launcher.floats(tile.kernel + "_tn"),
+                                launcher.floats(tile.kernel + "_tt")
+                            }
+                            : new Kernel[][] {
+                                launcher.floats(tile.kernel + "_nn"),
+                                launcher.floats(tile.kernel + "_nt"),
+                                launcher.floats(tile.kernel + "_tn")
+                            };
             };
         }
     }
@@ -68,12 +73,9 @@ final class MatmulKernels {
         int m = Math.toIntExact(out.size() / n);
         int k = ta ? Math.toIntExact(a.size() / m) : a.shape().last();
         DType dtype = a.dtype();
-        boolean loadable = dtype != DType.F32
-                && isAligned(a)
-                && isAligned(b)
-                && (ta ? m : k) % 8 == 0
-                && (tb ? k : n) % 8 == 0;
-        MatmulPlan plan = plans.plan(m, n, k, dtype == DType.F32, loadable, ta && tb);
+        boolean loadable =
+                dtype != DType.F32 && isAligned(a) && isAligned(b) && (ta ? m : k) % 8 == 0 && (tb ? k : n) % 8 == 0;
+        MatmulPlan plan = chooser.plan(m, n, k, dtype == DType.F32, loadable, ta && tb);
         long partial = plan.splits() == 1 ? 0 : launcher.workspace(4L * plan.splits() * m * n);
         int flags = (ta ? TRANS_A : 0)
                 | (tb ? TRANS_B : 0)
@@ -143,33 +145,5 @@ final class MatmulKernels {
 
     private static boolean isAligned(Tensor x) {
         return x.address() % 16 == 0;
-    }
-
-    /// The plans of the shapes seen last: choosing costs some hundred estimates, and a model has few shapes.
-    static final class Plans {
-        private static final int SLOTS = 256;
-
-        private record Entry(int m, int n, int k, int kind, MatmulPlan plan) {}
-
-        private final Entry[] entries = new Entry[SLOTS];
-        private final int multiprocessors;
-        private final boolean hopper;
-
-        Plans(int multiprocessors, boolean hopper) {
-            this.multiprocessors = multiprocessors;
-            this.hopper = hopper;
-        }
-
-        MatmulPlan plan(int m, int n, int k, boolean f32, boolean loadable, boolean both) {
-            int kind = (f32 ? 1 : 0) | (loadable ? 2 : 0) | (both ? 4 : 0);
-            int slot = Math.floorMod(((m * 31 + n) * 31 + k) * 31 + kind, SLOTS);
-            Entry e = entries[slot];
-            if (e == null || e.m != m || e.n != n || e.k != k || e.kind != kind) {
-                MatmulPlan plan = MatmulPlan.of(m, n, k, f32, loadable, both, multiprocessors, hopper);
-                e = new Entry(m, n, k, kind, plan);
-                entries[slot] = e;
-            }
-            return e.plan;
-        }
     }
 }

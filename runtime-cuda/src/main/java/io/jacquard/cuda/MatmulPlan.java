@@ -1,5 +1,7 @@
 package io.jacquard.cuda;
 
+import org.jspecify.annotations.Nullable;
+
 /// How one shape of matrix product runs: by which kernel, and in how many parts of the inner dimension (their sums are
 /// added in order by a second launch). A function of the shape and the device alone, so that runs repeat bit for bit.
 record MatmulPlan(Tile tile, int splits) {
@@ -13,8 +15,8 @@ record MatmulPlan(Tile tile, int splits) {
         TMA
     }
 
-    /// The kernels. The rates are multiply-adds per clock of one multiprocessor, estimates from what limits the tile;
-    /// only their ratios within a path matter.
+    /// The kernels. The rates are multiply-adds per clock of one multiprocessor, estimates from what limits the
+    /// tile; only their ratios within a path matter.
     enum Tile {
         // 128 fp32 units: 8 x 8 sums per thread read 16 floats per 64 products, 4 x 4 sums 8 per 16
         SIMT_128(Path.SIMT, "gemm_simt_128", 128, 128, 8, 256, 4 * 8 * 132 * 4, 110),
@@ -61,20 +63,20 @@ record MatmulPlan(Tile tile, int splits) {
     /// below for any shape of a transformer.
     private static final int MOST_SPLITS = 32;
 
-    /// Clocks before a block's first product and after its last: one trip to memory to fill the stages (about 800) and
-    /// the results on their way out.
+    /// Clocks before a block's first product and after its last: one trip to memory to fill the stages (about 800)
+    /// and the results on their way out.
     private static final double FILL_CLOCKS = 2000;
 
-    /// A second launch: about 2 µs.
-    private static final double LAUNCH_CLOCKS = 3600;
+    /// A second launch: about 3 µs.
+    private static final double LAUNCH_CLOCKS = 5000;
 
     /// Bytes per clock and multiprocessor of the partial sums, which mostly stay in the second-level cache.
     private static final double PARTIAL_BYTES_PER_CLOCK = 16;
 
-    /// `m`, `n`, `k` >= 1, or `k` = 0. `loadable`: 16-bit operands on 16-byte boundaries with rows of a multiple of 8
-    /// elements. `both`: a and b are both transposed, which no op asks for and which has one tile per path.
-    static MatmulPlan of(int m, int n, int k, boolean f32, boolean loadable, boolean both, int multiprocessors,
-            boolean hopper) {
+    /// `m`, `n`, `k` >= 1, or `k` = 0. `loadable`: 16-bit operands on 16-byte boundaries with rows of a multiple of
+    /// 8 elements. `both`: a and b are both transposed, which no op asks for and which has one tile per path.
+    static MatmulPlan of(
+            int m, int n, int k, boolean f32, boolean loadable, boolean both, int multiprocessors, boolean hopper) {
         Path path = path(m, n, k, loadable, hopper);
         Tile best = Tile.SIMT_64;
         int bestSplits = 1;
@@ -108,8 +110,8 @@ record MatmulPlan(Tile tile, int splits) {
         return tile == Tile.MMA_128 || tile == Tile.TMA_256;
     }
 
-    /// The time of the busiest multiprocessor: whole waves of tiles, since a wave that is not full takes as long as one
-    /// that is. That is what decides between a large tile and a small one, and for splitting.
+    /// The time of the busiest multiprocessor: whole waves of tiles, since a wave that is not full takes as long as
+    /// one that is. That is what decides between a large tile and a small one, and for splitting.
     private static double clocks(Tile tile, int m, int n, int k, int splits, int multiprocessors) {
         long blocks = (long) tile.count(m, n) * splits;
         long waves = (blocks + multiprocessors - 1) / multiprocessors;
@@ -124,5 +126,38 @@ record MatmulPlan(Tile tile, int splits) {
 
     private static int ceilDiv(int x, int y) {
         return Math.ceilDiv(x, y);
+    }
+
+    /// Chooses the plan of a shape; parameters as for [#of].
+    interface Chooser {
+        MatmulPlan plan(int m, int n, int k, boolean f32, boolean loadable, boolean both);
+    }
+
+    /// The plans of the shapes seen last: a plan costs some dozens of estimates, and a model has few shapes.
+    static final class Cache implements Chooser {
+        private static final int SLOTS = 256;
+
+        private record Entry(int m, int n, int k, int kind, MatmulPlan plan) {}
+
+        private final @Nullable Entry[] entries = new @Nullable Entry[SLOTS];
+        private final int multiprocessors;
+        private final boolean hopper;
+
+        Cache(int multiprocessors, boolean hopper) {
+            this.multiprocessors = multiprocessors;
+            this.hopper = hopper;
+        }
+
+        @Override
+        public MatmulPlan plan(int m, int n, int k, boolean f32, boolean loadable, boolean both) {
+            int kind = (f32 ? 1 : 0) | (loadable ? 2 : 0) | (both ? 4 : 0);
+            int slot = Math.floorMod(((m * 31 + n) * 31 + k) * 31 + kind, SLOTS);
+            Entry e = entries[slot];
+            if (e == null || e.m != m || e.n != n || e.k != k || e.kind != kind) {
+                e = new Entry(m, n, k, kind, of(m, n, k, f32, loadable, both, multiprocessors, hopper));
+                entries[slot] = e;
+            }
+            return e.plan;
+        }
     }
 }
