@@ -34,7 +34,7 @@ struct Warp {
     Rendezvous pending[WARP];
 };
 
-using Clock = std::vector<uint32_t>;  // one entry per column: see race.cpp
+using Clock = std::vector<uint32_t>;  // one entry per column: see knowledge.h
 
 struct Barrier {
     unsigned arrived = 0, expected = 0, sum = 0, result = 0;
@@ -91,10 +91,6 @@ struct Block {
     void* workerAsanStack = nullptr;
     const void* workerStackBottom = nullptr;
     size_t workerStackBytes = 0;
-
-    // Vector clocks, thread by thread, and the columns of each (race.cpp).
-    Clock clocks;
-    unsigned columns = 0;
 
     Block();
     ~Block();

@@ -1,16 +1,15 @@
 // race.cpp: bounds, uninitialised memory and data races, for every access of a kernel (checking build only).
 //
-// Races are found by vector clocks, whatever the schedule happened to be. A column stands for something that acts: each
-// thread; each mbarrier's copies; where a block uses them, each thread's cp.async groups and its bulk stores. A
-// thread's clock says, column by column, up to which time it knows what was done. Barriers, __syncwarp, mbarriers and
-// waits for copies pass knowledge on; shuffles and mma do not, on a device as here. Two accesses race when they touch
-// the same byte, one of them writes, not both are atomic, and neither knows of the other. Blocks of a launch know
+// Races are found by vector clocks (knowledge.h), whatever the schedule happened to be. Barriers, __syncwarp, mbarriers
+// and waits for copies pass knowledge on; shuffles and mma do not, on a device as here. Two accesses race when they
+// touch the same byte, one of them writes, not both are atomic, and neither knows of the other. Blocks of a launch know
 // nothing of each other.
 //
 // Every 4 bytes of shared and device memory have a Shadow that remembers who wrote and read them last. Two writes and
 // two reads are kept (with a mask of the bytes they touched), which is exact for elements of 4 bytes or more, for pairs
 // of 2-byte elements, and loses the oldest where more than two threads write single bytes of one word.
 #include "hopper.h"
+#include "knowledge.h"
 
 #include <sys/mman.h>
 #include <algorithm>
@@ -85,89 +84,46 @@ struct SharedShadow {
 static SharedShadow dynamicShadow, staticShadow;
 static uint32_t blockEra;  // counts blocks
 
-// ---- clocks
+// ---- what threads know
 
-static uint32_t* clockOf(Thread* thread) {
-    return &thread->block->clocks[(size_t)thread->number * thread->block->columns];
-}
+static Knowledge knowledge;
+static Clock fencedTimes;  // by thread: its time at the last proxy fence
 
-// More columns for every thread's clock; returns the first new one.
-static unsigned addColumns(Block& block, unsigned count) {
-    const unsigned before = block.columns;
-    Clock wider((size_t)block.threads * (before + count));
-    for (unsigned t = 0; t < block.threads; t++) {
-        std::copy_n(&block.clocks[(size_t)t * before], before, &wider[(size_t)t * (before + count)]);
-    }
-    block.clocks.swap(wider);
-    block.columns = before + count;
-    return before;
-}
-
-// First columns of the two kinds of per-thread agents of the running block, 0 while unused.
-static unsigned asyncColumns, storeColumns;
-static Clock fencedClocks;  // by thread: own clock at the last proxy fence
-
-static unsigned asyncColumn(Thread* thread) {
-    if (!asyncColumns) asyncColumns = addColumns(*thread->block, thread->block->threads);
-    return asyncColumns + thread->number;
-}
 unsigned bulkStoreColumn(Thread* thread) {
-    if (!storeColumns) storeColumns = addColumns(*thread->block, thread->block->threads);
-    return storeColumns + thread->number;
+    return knowledge.storeColumn(thread->number);
 }
-unsigned newMbarrierColumn(Block& block) {
-    return addColumns(block, 1);
+unsigned newMbarrierColumn(Block&) {
+    return knowledge.newColumn();
 }
 
 void checkBlockBegin(Block& block) {
-    block.columns = block.threads;
-    block.clocks.assign((size_t)block.threads * block.threads, 0);
-    for (unsigned t = 0; t < block.threads; t++) block.clocks[(size_t)t * block.threads + t] = 1;
-    asyncColumns = storeColumns = 0;
-    fencedClocks.assign(block.threads, 0);
+    knowledge.begin(block.threads);
+    fencedTimes.assign(block.threads, 0);
     blockEra++;
     dynamicShadow.of(block.dynamicBytes + DYNAMIC_PADDING);
     staticShadow.of(block.staticEnd - block.staticBegin);
 }
 
 void checkRelease(Thread* thread, Clock& clock) {
-    const unsigned columns = thread->block->columns;
-    uint32_t* mine = clockOf(thread);
-    if (clock.size() < columns) clock.resize(columns);
-    for (unsigned i = 0; i < columns; i++) clock[i] = std::max(clock[i], mine[i]);
-    mine[thread->number]++;
+    knowledge.release(thread->number, clock);
 }
 
 void checkAcquire(Thread* thread, const Clock& clock) {
-    uint32_t* mine = clockOf(thread);
-    for (size_t i = 0; i < clock.size(); i++) mine[i] = std::max(mine[i], clock[i]);
+    knowledge.acquire(thread->number, clock);
 }
 
-void checkJoinWarp(Block& block, unsigned warp, uint32_t mask) {
+void checkJoinWarp(Block&, unsigned warp, uint32_t mask) {
     Clock clock;
-    for (uint32_t m = mask; m; m &= m - 1) checkRelease(block.thread(warp * WARP + __builtin_ctz(m)), clock);
-    for (uint32_t m = mask; m; m &= m - 1) checkAcquire(block.thread(warp * WARP + __builtin_ctz(m)), clock);
+    for (uint32_t m = mask; m; m &= m - 1) knowledge.release(warp * WARP + __builtin_ctz(m), clock);
+    for (uint32_t m = mask; m; m &= m - 1) knowledge.acquire(warp * WARP + __builtin_ctz(m), clock);
 }
 
-// All threads of the block at once. Nobody knows more of a thread than the thread itself, so its own entry is the
-// maximum of its column: no need to compare all with all.
-void checkJoinBlock(Block& block) {
-    const unsigned n = block.threads, columns = block.columns;
-    Clock joined(columns);
-    for (unsigned t = 0; t < n; t++) {
-        const uint32_t* clock = &block.clocks[(size_t)t * columns];
-        joined[t] = clock[t];
-        for (unsigned i = n; i < columns; i++) joined[i] = std::max(joined[i], clock[i]);
-    }
-    for (unsigned t = 0; t < n; t++) {
-        uint32_t* clock = &block.clocks[(size_t)t * columns];
-        std::copy(joined.begin(), joined.end(), clock);
-        clock[t]++;
-    }
+void checkJoinBlock(Block&) {
+    knowledge.joinAll();
 }
 
 void checkProxyFence(Thread* thread) {
-    fencedClocks[thread->number] = clockOf(thread)[thread->number]++;
+    fencedTimes[thread->number] = knowledge.tick(thread->number);
 }
 
 // ---- where an address lies
@@ -227,9 +183,8 @@ public:
         : thread(thread),
           access(access),
           block(*thread->block),
-          knows(clockOf(thread)),
           column(access.column == ~0u ? thread->number : access.column),
-          clock(access.clock ? access.clock : knows[column]),
+          clock(access.clock ? access.clock : knowledge.now(thread->number)),
           place(codeOffset(access.pc)) {}
 
     void check() {
@@ -261,7 +216,6 @@ private:
     Thread* const thread;
     const Access& access;
     Block& block;
-    const uint32_t* const knows;
     const unsigned column;
     const uint32_t clock, place;
     Space space = Space::DEVICE;
@@ -271,7 +225,7 @@ private:
     bool races(Epoch e) const {
         if (!e || !(e.bytes() & mask) || (e.atomic() && access.atomic)) return false;
         if (e.block() != (block.number & 0xfffff)) return true;
-        return e.column() != column && knows[e.column()] < e.clock();
+        return e.column() != column && knowledge.of(thread->number, e.column()) < e.clock();
     }
 
     void write(Shadow& s) {
@@ -309,8 +263,9 @@ private:
         int slot = 1;
         for (int i = 0; i < 2; i++) {
             const Epoch e = s.reads[i];
-            const bool superseded = !e || (!(e.bytes() & ~mask) && e.block() == (block.number & 0xfffff) &&
-                                           (e.column() == column || knows[e.column()] >= e.clock()));
+            const bool superseded =
+                !e || (!(e.bytes() & ~mask) && e.block() == (block.number & 0xfffff) &&
+                       (e.column() == column || knowledge.of(thread->number, e.column()) >= e.clock()));
             if (superseded) {
                 slot = i;
                 break;
@@ -327,10 +282,10 @@ private:
             snprintf(text, sizeof text, "block %u", e.block());
         } else if (c < n) {
             snprintf(text, sizeof text, "thread %u", c);
-        } else if (asyncColumns && c >= asyncColumns && c < asyncColumns + n) {
-            snprintf(text, sizeof text, "a cp.async of thread %u", c - asyncColumns);
-        } else if (storeColumns && c >= storeColumns && c < storeColumns + n) {
-            snprintf(text, sizeof text, "a bulk store of thread %u", c - storeColumns);
+        } else if (knowledge.isAsync(c)) {
+            snprintf(text, sizeof text, "a cp.async of thread %u", knowledge.ownerOf(c));
+        } else if (knowledge.isStore(c)) {
+            snprintf(text, sizeof text, "a bulk store of thread %u", knowledge.ownerOf(c));
         } else {
             snprintf(text, sizeof text, "a bulk load");
         }
@@ -368,18 +323,18 @@ void checkAccess(Thread* thread, const Access& access) {
 
 void checkCopyIssued(Thread* thread, const AsyncCopy& copy, const void* pc) {
     const AsyncCopies& copies = thread->block->copies[thread->number];
-    const unsigned column = asyncColumn(thread);
+    const unsigned column = knowledge.asyncColumn(thread->number);
     const uint32_t group = copies.completedGroups + (uint32_t)copies.groups.size() + 1;
     if (copy.readBytes) checkAccess(thread, {copy.from, copy.readBytes, false, "cp.async", pc});
     checkAccess(thread, {copy.to, copy.bytes, true, "cp.async", pc, false, column, group});
 }
 
 void checkCopiesDone(Thread* thread) {
-    clockOf(thread)[asyncColumn(thread)] = thread->block->copies[thread->number].completedGroups;
+    knowledge.asyncDone(thread->number, thread->block->copies[thread->number].completedGroups);
 }
 
 void checkBulkStoresDone(Thread* thread, uint32_t groups) {
-    clockOf(thread)[bulkStoreColumn(thread)] = groups;
+    knowledge.storesDone(thread->number, groups);
 }
 
 void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* what, const void* pc) {
@@ -390,7 +345,7 @@ void checkProxyRead(Thread* thread, const void* p, size_t bytes, const char* wha
         const Shadow& s = dynamicShadow.shadow[word];
         for (int i = 0; i < 2; i++) {
             const Epoch e = s.writes[i];
-            if (!e || s.era != blockEra || e.column() >= block.threads || fencedClocks[e.column()] >= e.clock())
+            if (!e || s.era != blockEra || e.column() >= block.threads || fencedTimes[e.column()] >= e.clock())
                 continue;
             if (alreadyReported(Cause::PROXY_FENCE, pc)) return;
             report(Cause::PROXY_FENCE, pc,
