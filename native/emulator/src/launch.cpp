@@ -124,7 +124,7 @@ private:
         if (dynamicCapacity < bytes || !block.dynamicBase) {
             free(block.dynamicBase);
             dynamicCapacity = ((size_t)bytes + 4095) / 4096 * 4096;
-            block.dynamicBase = (unsigned char*)aligned_alloc(4096, dynamicCapacity + 2 * DYNAMIC_PADDING);
+            block.dynamicBase = (unsigned char*)aligned_alloc(4096, dynamicCapacity + 4096);  // with the padding
         }
         block.dynamicBytes = bytes;
     }
@@ -158,6 +158,9 @@ private:
     void poisonShared() {
         block.dynamic = block.dynamicBase;
         block.dynamicAlignment = 0;
+#ifdef __SANITIZE_ADDRESS__
+        __asan_unpoison_memory_region(block.dynamicBase, dynamicCapacity + 4096);
+#endif
         if (block.dynamicBytes) memset(block.dynamicBase, 0xff, block.dynamicBytes + DYNAMIC_PADDING);
         memset(block.staticBegin, 0xff, block.staticEnd - block.staticBegin);
     }

@@ -1,5 +1,8 @@
 // shared.cpp: shared memory, its 32-bit addresses, and 16-byte accesses.
 #include "check.h"
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace emulator {
 
@@ -10,6 +13,9 @@ unsigned char* dynamicShared(unsigned alignment, const char* name) {
     if (!block.dynamicAlignment) {
         block.dynamicAlignment = alignment;
         block.dynamic = block.dynamicBase + alignment % DYNAMIC_PADDING;
+#ifdef __SANITIZE_ADDRESS__
+        __asan_poison_memory_region(block.dynamic + block.dynamicBytes, 256);
+#endif
     } else if (block.dynamicAlignment != alignment) {
         fail(Cause::UNDEFINED, __builtin_return_address(0), "DYN_SMEM(%s, %u), but another one of this kernel has %u",
              name, alignment, block.dynamicAlignment);

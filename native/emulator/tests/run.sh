@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh: builds the emulator's own tests and runs them. They need g++ and nothing else; about a minute when nothing is
-# built yet.
+# run.sh [all]: builds the emulator's own tests and runs them; with `all` also on the fast and the AddressSanitizer build.
+# They need g++ and nothing else; about a minute when nothing is built yet.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 emulator=$(dirname "$here")
@@ -25,4 +25,10 @@ done
 
 failed=0
 for program in "${programs[@]}"; do "$program" "$library" "$here" || failed=1; done
+if [ "${1:-}" = all ]; then
+    "$out/tests-check/fragments_test" "$(build fast "$here/kernels")" || failed=1
+    # The sanitizers' libraries must be there before the program; the emulator itself handles no SIGSEGV.
+    LD_PRELOAD="$("$cxx" -print-file-name=libasan.so) $("$cxx" -print-file-name=libubsan.so)" \
+        ASAN_OPTIONS=detect_leaks=0 "$out/tests-check/fragments_test" "$(build asan "$here/kernels")" || failed=1
+fi
 exit $failed
