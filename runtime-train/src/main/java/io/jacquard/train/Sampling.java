@@ -1,8 +1,7 @@
 package io.jacquard.train;
 
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.random.RandomGenerator;
-import java.util.stream.IntStream;
 
 /// How the next token is chosen from the logits.
 ///
@@ -20,10 +19,7 @@ public record Sampling(float temperature, int topK, float topP) {
 
     /// The chosen index. Ties go to the lower index.
     int choose(float[] logits, RandomGenerator random) {
-        Integer[] order = IntStream.range(0, logits.length)
-                .boxed()
-                .sorted(Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparing(i -> i))
-                .toArray(Integer[]::new);
+        int[] order = likeliestFirst(logits);
         if (temperature == 0 || topK == 1) {
             return order[0];
         }
@@ -47,5 +43,22 @@ public record Sampling(float temperature, int topK, float topP) {
             }
         }
         return order[last - 1];
+    }
+
+    /// Indices by falling logit; ties by rising index, NaN last. Sorts numbers that hold both: nothing is boxed.
+    static int[] likeliestFirst(float[] logits) {
+        int n = logits.length;
+        long[] keys = new long[n];
+        for (int i = 0; i < n; i++) {
+            int bits = Float.floatToIntBits(logits[i]);
+            int rising = Float.isNaN(logits[i]) ? Integer.MIN_VALUE : bits ^ (bits >> 31 & Integer.MAX_VALUE);
+            keys[i] = (long) rising << 32 | n - 1 - i;
+        }
+        Arrays.sort(keys);
+        int[] order = new int[n];
+        for (int i = 0; i < n; i++) {
+            order[i] = n - 1 - (int) keys[n - 1 - i];
+        }
+        return order;
     }
 }
