@@ -72,7 +72,9 @@ public class KernelBenchmark {
 
         @Setup
         public void allocate(Device device) {
-            int[] mnk = Arrays.stream(size.split("x", -1)).mapToInt(Integer::parseInt).toArray();
+            int[] mnk = Arrays.stream(size.split("x", -1))
+                    .mapToInt(Integer::parseInt)
+                    .toArray();
             operands = new Tensor[] {
                 device.normal(mnk[0], mnk[1]), device.normal(mnk[0], mnk[2]), device.normal(mnk[1], mnk[2])
             };
