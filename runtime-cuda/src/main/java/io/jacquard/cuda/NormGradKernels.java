@@ -53,14 +53,14 @@ final class NormGradKernels {
             return;
         }
         int vector = RowGroups.vector(x);
-        boolean whole = columns % vector == 0 && aligned(dx, dy, x, weight);
-        boolean common = columns <= CHUNKS * vector * MOST_THREADS;
-        int perThread = (common ? CHUNKS : wideChunks) * vector;
+        boolean isCommon = columns <= CHUNKS * vector * MOST_THREADS;
+        int perThread = (isCommon ? CHUNKS : wideChunks) * vector;
         int width = RowGroups.threads(columns, perThread, MOST_THREADS);
         int chunks = Math.ceilDiv(columns, vector * width);
         // Two stages of x, dy and, where it is added to, dx.
         int sharedPerRow = 2 * (dx != null && beta != 0 ? 3 : 2) * chunks * width * 16;
         int groups = groups(width, sharedPerRow, rows);
+        boolean whole = columns % vector == 0 && aligned(dx, dy, x, weight);
         boolean held = whole && columns <= perThread * MOST_THREADS && groups > 0;
         if (!held) {
             width = RowGroups.threads(columns, 1, MOST_THREADS);
@@ -70,16 +70,8 @@ final class NormGradKernels {
         int blocks = (int) Math.min(Math.ceilDiv(rows, groups), launcher.multiprocessors());
         long partials =
                 dWeight == null ? 0 : launcher.workspace(Math.max(1, (long) blocks * weights * columns * Float.BYTES));
-        if (rows > 0) {
-            Kernel[] kernels = !held ? reread : common ? this.common : wide;
-            launcher.start(kernels[x.dtype().ordinal()])
-                    .tensor(dx)
-                    .pointer(partials)
-                    .tensor(dy)
-                    .tensor(x)
-                    .tensor(mean)
-                    .tensor(rstd)
-                    .tensor(weight)
+        if (blocks > 0) {
+            startRows(!held ? reread : isCommon ? common : wide, dx, partials, dy, x, mean, rstd, weight)
                     .int64(rows)
                     .int32(columns)
                     .int32(beta == 0 ? 0 : 1)
@@ -90,6 +82,25 @@ final class NormGradKernels {
         if (dWeight != null) {
             addPartials(dWeight, dBias, weightBeta, partials, blocks, columns);
         }
+    }
+
+    private Launcher startRows(
+            Kernel[] kernels,
+            @Nullable Tensor dx,
+            long partials,
+            Tensor dy,
+            Tensor x,
+            @Nullable Tensor mean,
+            Tensor rstd,
+            Tensor weight) {
+        return launcher.start(kernels[x.dtype().ordinal()])
+                .tensor(dx)
+                .pointer(partials)
+                .tensor(dy)
+                .tensor(x)
+                .tensor(mean)
+                .tensor(rstd)
+                .tensor(weight);
     }
 
     /// Rows that a block has at a time: as many as its threads and shared memory allow, but no more than spread all

@@ -155,9 +155,9 @@ final class NormKernels {
         return RowGroups.threads(columns, CHUNKS * RowGroups.vector(x), THREADS);
     }
 
-    /// Rows that a block has at a time.
-    private static int groups(int width, long rows) {
-        return (int) Math.min(Math.max(1, THREADS / width), rows);
+    /// Rows that a block has at a time: no more than spread all rows over the device.
+    private int groups(int width, long rows) {
+        return (int) Math.min(THREADS / width, Math.ceilDiv(rows, launcher.multiprocessors()));
     }
 
     private int blocks(long rows, int groups) {
