@@ -218,20 +218,24 @@ DEVICE void norm_grad_reread(const NormGradOperands<T>& o, NormGradShape shape) 
 // Roofline: memory; 3 operations per byte in bf16 where an H200 balances at ~14 outside the tensor cores
 // Tile: 512 threads, one thread to 32 bytes of a row of x and of dy (wide: 48, since 64 spill); its column sums stay in
 // registers from row to row, rows come by cp.async one turn ahead, groups of a block meet only at its end
-KERNEL_FLOATS(layer_norm_grad, BOUNDS(512, 1), NORM_GRAD_PARAMETERS, (norm_grad<T, true, 2>(NORM_GRAD_ARGUMENTS, width, chunks)))
+KERNEL_FLOATS(layer_norm_grad, BOUNDS(512, 1), NORM_GRAD_PARAMETERS,
+              (norm_grad<T, true, 2>(NORM_GRAD_ARGUMENTS, width, chunks)))
 KERNEL_FLOATS(layer_norm_grad_wide, BOUNDS(512, 1), NORM_GRAD_PARAMETERS,
               (norm_grad<T, true, 3>(NORM_GRAD_ARGUMENTS, width, chunks)))
-KERNEL_FLOATS(layer_norm_grad_reread, BOUNDS(512, 2), NORM_GRAD_PARAMETERS, (norm_grad_reread<T, true>(NORM_GRAD_ARGUMENTS)))
+KERNEL_FLOATS(layer_norm_grad_reread, BOUNDS(512, 2), NORM_GRAD_PARAMETERS,
+              (norm_grad_reread<T, true>(NORM_GRAD_ARGUMENTS)))
 
 // rms_norm_grad: dx and the blocks' partial rows of dWeight
 // Bytes: 3 n c s (4 n c s accumulating) + 4 n + 8 b c
 // Operations: ~15 n c
 // Roofline: memory; see layer_norm_grad
 // Tile: as layer_norm_grad, wide: 64 bytes
-KERNEL_FLOATS(rms_norm_grad, BOUNDS(512, 1), NORM_GRAD_PARAMETERS, (norm_grad<T, false, 2>(NORM_GRAD_ARGUMENTS, width, chunks)))
+KERNEL_FLOATS(rms_norm_grad, BOUNDS(512, 1), NORM_GRAD_PARAMETERS,
+              (norm_grad<T, false, 2>(NORM_GRAD_ARGUMENTS, width, chunks)))
 KERNEL_FLOATS(rms_norm_grad_wide, BOUNDS(512, 1), NORM_GRAD_PARAMETERS,
               (norm_grad<T, false, 4>(NORM_GRAD_ARGUMENTS, width, chunks)))
-KERNEL_FLOATS(rms_norm_grad_reread, BOUNDS(512, 2), NORM_GRAD_PARAMETERS, (norm_grad_reread<T, false>(NORM_GRAD_ARGUMENTS)))
+KERNEL_FLOATS(rms_norm_grad_reread, BOUNDS(512, 2), NORM_GRAD_PARAMETERS,
+              (norm_grad_reread<T, false>(NORM_GRAD_ARGUMENTS)))
 
 template <class T>
 DEVICE void norm_weight_grad(T* out, const float* partials, int count, int64_t pitch, int columns, bool accumulate) {

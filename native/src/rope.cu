@@ -5,7 +5,7 @@ struct Turn {
     float cos, sin;
 };
 
-// Of an angle in turns. Reduced to an eighth of a turn in double: an angle of 1e5 radians in float would be off by 0.004.
+// Of an angle in turns. Reduced to an eighth of a turn in double: 1e5 radians in float would be off by 0.004.
 DEVICE Turn turn_of(double turns) {
     const double quarters = rint(turns * 4);
     const int quadrant = (int)((int64_t)quarters & 3);
@@ -27,8 +27,8 @@ struct RopeShape {
     int batch, time, width, heads, headDim;
 };
 
-// Turns the pairs (i, i + headDim / 2) of every head, V pairs per thread, and copies what lies behind the heads. `turns`
-// holds the position's angles.
+// Turns the pairs (i, i + headDim / 2) of every head, V pairs per thread, and copies what lies behind the heads.
+// `turns` holds the position's angles.
 template <int V, class T>
 DEVICE void rope_position(T* out, const T* x, const RopeShape& s, int t, const Turn* turns) {
     const int half = s.headDim / 2, perHead = half / V, perRow = s.heads * perHead;

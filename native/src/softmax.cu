@@ -90,8 +90,8 @@ DEVICE void softmax(T* out, const T* x, int64_t rows, int columns, int width) {
 // Bytes: 2 n c s
 // Operations: ~6 n c, one of them an exponential
 // Roofline: memory; 1.5 operations per byte in bf16
-// Tile: 256 threads, one thread to 64 bytes of a row (32 to 256 to a row), held in registers. No copies ahead: attention
-// and the loss have softmax of their own, this one is not in a training step
+// Tile: 256 threads, one thread to 64 bytes of a row (32 to 256 to a row), held in registers. No copies ahead:
+// attention and the loss have softmax of their own, this one is not in a training step
 KERNEL_FLOATS(softmax, BOUNDS(256, 3), (T * out, const T* x, int64_t rows, int columns, int width),
               (softmax(out, x, rows, columns, width)))
 

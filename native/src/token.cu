@@ -209,7 +209,7 @@ DEVICE void token_grad(R* dTable, float* partials, const T* dy, const uint64_t* 
 }
 
 #define TOKEN_GRAD_KERNEL(name, R, T)                                                                                 \
-    KERNEL(name, BOUNDS(256, 3),                                                                                                 \
+    KERNEL(name, BOUNDS(256, 3),                                                                                      \
            (R * dTable, float* partials, const T* dy, const uint64_t* keys, int n, int columns, int accumulate),      \
            (token_grad(dTable, partials, dy, keys, TokenGradShape{n, columns, accumulate != 0})))
 
