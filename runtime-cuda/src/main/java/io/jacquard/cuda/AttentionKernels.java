@@ -7,9 +7,9 @@ import io.jacquard.tensor.Tensor;
 
 /// Causal attention.
 ///
-/// Attention has a path by tensor cores (bf16 and f16, head dimensions that are multiples of 8 up to 128, 16-byte
-/// aligned tensors) and one by ordinary arithmetic for everything else. Kernels are built for a few head dimensions;
-/// a smaller one is padded with zeros in shared memory.
+/// Attention has paths by tensor cores (bf16 and f16, head dimensions that are multiples of 8 up to 128, 16-byte
+/// aligned tensors; forward, Hopper has its own) and one by ordinary arithmetic for everything else. Kernels are built
+/// for a few head dimensions; a smaller one is padded with zeros in shared memory.
 final class AttentionKernels {
     /// Keys and values that one section of blocks works on: they should stay in the second-level cache (50 MB on an
     /// H200, less what passes through it).
@@ -19,6 +19,7 @@ final class AttentionKernels {
     private final Kernel[] delta;
     private final Simt[] simt;
     private final TensorCores[] tensorCores;
+    private final Hopper[] hopper;
 
     AttentionKernels(Launcher launcher) {
         this.launcher = launcher;
@@ -29,6 +30,9 @@ final class AttentionKernels {
         this.tensorCores = new TensorCores[] {
             new TensorCores(launcher, 64, 128, 128, 32), new TensorCores(launcher, 128, 64, 64, 32)
         };
+        this.hopper = launcher.hopper()
+                ? new Hopper[] {new Hopper(launcher, 64, 3, 3), new Hopper(launcher, 128, 2, 2)}
+                : new Hopper[0];
     }
 
     void attention(Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
@@ -36,16 +40,18 @@ final class AttentionKernels {
             return;
         }
         int dim = headDim(qkv, heads, kvHeads);
-        if (suitsTensorCores(qkv.dtype(), dim) && aligned(qkv) && aligned(out)) {
-            TensorCores k = tensorCores[dim <= 64 ? 0 : 1];
-            start(k.forward, qkv).tensor(out).tensor(lse).tensor(qkv).int32(pairs(qkv, heads));
-            layout(qkv, heads, kvHeads);
-            launcher.run(tiles(qkv, k.queries) * pairs(qkv, heads), 1, 1, TensorCores.THREADS, k.forwardShared());
-        } else {
+        if (!suitsTensorCores(qkv.dtype(), dim) || !aligned(qkv) || !aligned(out)) {
             Simt k = simt(dim);
             start(k.forward, qkv).tensor(out).tensor(lse).tensor(qkv);
             layout(qkv, heads, kvHeads);
             launcher.run(tiles(qkv, k.rows), heads, batch(qkv), Simt.THREADS, k.forwardShared());
+        } else if (hopper.length > 0) {
+            hopper[dim <= 64 ? 0 : 1].run(this, out, lse, qkv, heads, kvHeads);
+        } else {
+            TensorCores k = tensorCores[dim <= 64 ? 0 : 1];
+            start(k.forward, qkv).tensor(out).tensor(lse).tensor(qkv).int32(pairs(qkv, heads));
+            layout(qkv, heads, kvHeads);
+            launcher.run(tiles(qkv, k.queries) * pairs(qkv, heads), 1, 1, TensorCores.THREADS, k.forwardShared());
         }
     }
 
@@ -223,6 +229,63 @@ final class AttentionKernels {
 
         int gradKeyShared() {
             return 2 * tile(gradKeys) + 2 * (2 * tile(gradTurn) + 2 * gradTurn * Float.BYTES);
+        }
+    }
+
+    /// attention_sm90.cu for head dimensions up to `dim`: `groups` warpgroups of 64 queries each, `stages` of keys
+    /// and values.
+    private static final class Hopper {
+        static final int KEYS = 128;
+        static final int GROUP_ROWS = 64;
+        static final int WARPGROUP = 128;
+
+        /// Elements of a row that TMA fetches at once: the 128 bytes of its swizzle.
+        static final int PANEL = 64;
+
+        final int dim;
+        final int groups;
+        final int stages;
+        final Kernel[] forward;
+        final long[] sizes = new long[4];
+        final long[] strides = new long[3];
+        final int[] box = {PANEL, 1, 0, 1};
+
+        Hopper(Launcher launcher, int dim, int groups, int stages) {
+            this.dim = dim;
+            this.groups = groups;
+            this.stages = stages;
+            this.forward = launcher.floats("attention_sm90_d" + dim);
+        }
+
+        void run(AttentionKernels family, Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
+            int total = tiles(qkv, groups * GROUP_ROWS) * pairs(qkv, heads);
+            Launcher launcher = family.start(forward, qkv).tensor(out).tensor(lse);
+            map(launcher, qkv, heads + 2 * kvHeads, groups * GROUP_ROWS);
+            map(launcher, qkv, heads + 2 * kvHeads, KEYS);
+            launcher.int32(total).int32(pairs(qkv, heads));
+            family.layout(qkv, heads, kvHeads);
+            launcher.run(Math.min(total, launcher.multiprocessors()), 1, 1, (groups + 1) * WARPGROUP, shared());
+        }
+
+        /// `qkv` as `[B, T, heads, headDim]`, of which a fetch takes `rows` positions of one head; what lies
+        /// beyond the head's dimensions or the sequence's end arrives as zeros.
+        private void map(Launcher launcher, Tensor qkv, int heads, int rows) {
+            int headDim = qkv.shape().last() / heads;
+            sizes[0] = headDim;
+            sizes[1] = heads;
+            sizes[2] = qkv.shape().dim(1);
+            sizes[3] = batch(qkv);
+            strides[0] = qkv.dtype().bytes(headDim);
+            strides[1] = strides[0] * heads;
+            strides[2] = strides[1] * sizes[2];
+            box[2] = rows;
+            launcher.tensorMap(qkv.dtype(), qkv.address(), sizes, strides, box, 2 * PANEL);
+        }
+
+        /// `Sm90Plan::BYTES`: queries and as much for the result on its way out, the stages, the barriers.
+        private int shared() {
+            int row = Short.BYTES * dim;
+            return row * (2 * groups * GROUP_ROWS + 2 * stages * KEYS) + Long.BYTES * (2 + 4 * stages);
         }
     }
 }

@@ -29,9 +29,17 @@ final class AttentionCases {
         new Size(1, 300, 1, 1, 16), new Size(1, 65, 1, 1, 128), new Size(2, 129, 2, 2, 48), new Size(1, 40, 8, 1, 80),
     };
 
+    /// More tiles of keys than a kernel keeps on the way (up to 4 of 128), shared by queries, the last one in part.
+    /// In one dtype: they take longer.
+    private static final Size[] LONG_SIZES = {new Size(1, 530, 2, 1, 64), new Size(1, 390, 2, 1, 128)};
+
     private AttentionCases() {}
 
     static void into(Table table) {
+        for (Size s : LONG_SIZES) {
+            forward(table, s.name(DType.BF16), DType.BF16, s, 1);
+            backward(table, DType.BF16, s);
+        }
         for (DType dtype : FLOATS) {
             for (Size s : SIZES) {
                 forward(table, s.name(dtype), dtype, s, 1);
