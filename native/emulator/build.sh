@@ -2,7 +2,7 @@
 # build.sh VARIANT [OUT]: builds OUT/libjacquard-emulator.so from the emulator and the kernels in native/src.
 #   fast   kernels at full speed; asan  with AddressSanitizer and UBSan; check  every access checked (docs/emulator.md)
 # OUT is native/target/emulator/VARIANT if not given. Only what changed is compiled again.
-# JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIR takes the .cu of DIR instead;
+# JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIRS takes the .cu of DIRS instead;
 # JACQUARD_RUNTIME=DIR keeps the emulator's own objects there (default OUT), for several sets of kernels in turn.
 # JACQUARD_OVERRIDE=DIR takes DIR/x.cu for a kernel file x.cu where it exists; CXX is the compiler (g++ 12, clang 16 or
 # later).
@@ -60,11 +60,13 @@ for source in "$here"/src/*.cpp; do
     runtime+=("$source")
 done
 kernels=()
-if [ -n "${JACQUARD_FAMILIES:-}" ]; then
-    for family in $JACQUARD_FAMILIES; do kernels+=("${JACQUARD_KERNELS:-$native/src}/$family.cu"); done
-else
-    for source in "${JACQUARD_KERNELS:-$native/src}"/*.cu; do kernels+=("$source"); done
-fi
+for folder in ${JACQUARD_KERNELS:-$native/src}; do
+    if [ -n "${JACQUARD_FAMILIES:-}" ]; then
+        for family in $JACQUARD_FAMILIES; do kernels+=("$folder/$family.cu"); done
+    else
+        for source in "$folder"/*.cu; do kernels+=("$source"); done
+    fi
+done
 
 # An object is current when it is newer than its source and every header it was made from, with the same command.
 current() { # object command

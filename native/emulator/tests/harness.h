@@ -15,7 +15,8 @@ struct Driver {
     void* stream = nullptr;
     void* module = nullptr;
 
-    explicit Driver(const char* path) {
+    // The emulator reads no image; a device needs a cubin.
+    explicit Driver(const char* path, const std::string& image = "image") {
         library = dlopen(path, RTLD_NOW);
         if (!library) {
             fprintf(stderr, "%s\n", dlerror());
@@ -27,7 +28,7 @@ struct Driver {
         require("cuDeviceGet", call("cuDeviceGet", &device, 0));
         require("cuDevicePrimaryCtxRetain", call("cuDevicePrimaryCtxRetain", &context, device));
         require("cuCtxSetCurrent", call("cuCtxSetCurrent", context));
-        require("cuModuleLoadData", call("cuModuleLoadData", &module, "image"));
+        require("cuModuleLoadData", call("cuModuleLoadData", &module, image.data()));
         require("cuStreamCreate", call("cuStreamCreate", &stream, 1u));
     }
 
@@ -41,7 +42,8 @@ struct Driver {
         return ((int (*)(A...))symbol)(arguments...);
     }
     std::string error() const {
-        return ((const char* (*)())dlsym(library, "jacquard_emulator_error"))();
+        void* symbol = dlsym(library, "jacquard_emulator_error");  // not of a device
+        return symbol ? ((const char* (*)())symbol)() : "";
     }
     void require(const char* what, int result) const {
         if (!result) return;

@@ -9,10 +9,10 @@ out=$native/target/emulator
 cxx=${CXX:-g++}
 
 # The runtime's objects are those of the libraries with the real kernels.
-build() { # variant folder-of-kernels
+build() { # variant folders-of-kernels
     JACQUARD_FAMILIES="" JACQUARD_KERNELS=$2 JACQUARD_RUNTIME=$out/$1 "$emulator/build.sh" "$1" "$out/tests-$1" | tail -1
 }
-library=$(build check "$here/kernels")
+library=$(build check "$here/kernels $emulator/probes")
 
 programs=()
 for source in "$here"/*_test.cpp; do
