@@ -187,6 +187,7 @@ DEVICE void phases(uint32_t* out, const uint32_t* in) {
     }
     __syncthreads();
     ptx::mbar_wait(bar, 1);  // the phase before the first counts as complete
+    __syncthreads();         // or a late thread would wait here for the phase after the first
     for (int turn = 0; turn < 3; turn++) {
         if (threadIdx.x == 0) {
             ptx::mbar_arrive_expect(bar, 512);
