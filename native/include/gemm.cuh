@@ -1,6 +1,7 @@
 // What all matrix-product kernels share: which tile a block computes, which part of the inner dimension, and what happens
 // to the sums on their way out.
 #pragma once
+#include "activation.cuh"
 #include "kernel.cuh"
 
 namespace gemm {
@@ -47,12 +48,6 @@ struct Span {
 
 DEVICE Span span_of(int split, int splits, int tiles) {
     return {int(int64_t(tiles) * split / splits), int(int64_t(tiles) * (split + 1) / splits)};
-}
-
-DEVICE float gelu(float x) {
-    // 0.5 (1 + tanh(u)) = 1 / (1 + exp(-2u))
-    const float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
-    return x / (1.f + expf(-2.f * u));
 }
 
 template <int V, class E> DEVICE void load_row(float (&v)[V], const E* p, bool vector, int count) {
@@ -128,7 +123,7 @@ DEVICE void finish(const Result<T>& r, int split, int row, int column, float (&v
         store_row(r.pre + at, v, vector, count);
 #pragma unroll
         for (int i = 0; i < V; i++) {
-            v[i] = gelu(v[i]);
+            v[i] = ::gelu<T>(to_float(from_float<T>(v[i]))); // of what was stored
         }
     }
     if (floats) {

@@ -3,6 +3,7 @@ package io.jacquard.tensor.spi;
 import static io.jacquard.tensor.spi.MovingCases.FLOATS;
 import static io.jacquard.tensor.spi.MovingCases.results;
 import static io.jacquard.tensor.spi.Trial.normal;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.spi.Trial.Operand;
@@ -37,6 +38,7 @@ final class MatmulCases {
                     }
                 }
                 epilogues(table, dtype, s);
+                fusedAndApart(table, dtype, s);
             }
         }
     }
@@ -95,6 +97,28 @@ final class MatmulCases {
                 });
             });
         }
+    }
+
+    /// Fused and apart give the same bits: without gradients, as when a block is recomputed, the pair runs.
+    private static void fusedAndApart(Table table, DType dtype, int[] s) {
+        table.add("matmul", name(dtype, s, false, true) + " with gelu is that of gelu", t -> {
+            Operand a = a(t, dtype, s, false);
+            Operand b = b(t, dtype, s, true);
+            Operand bias = t.in("bias", dtype, normal(1), s[1]);
+            Operand pre = t.out("pre", dtype, s[0], s[1]);
+            Operand fused = t.out("fused", dtype, s[0], s[1]);
+            Operand apart = t.out("apart", dtype, s[0], s[1]);
+            t.run(k -> {
+                Epilogue gelu = Epilogue.gelu(bias.tensor(), pre.tensor());
+                k.matmul(fused.tensor(), a.tensor(), false, b.tensor(), true, 0f, gelu);
+                Epilogue plain = Epilogue.bias(bias.tensor());
+                k.matmul(apart.tensor(), a.tensor(), false, b.tensor(), true, 0f, plain);
+                k.gelu(apart.tensor(), apart.tensor());
+            });
+            t.expectThat(pre, _ -> {});
+            t.expectThat(apart, _ -> {});
+            t.expectThat(fused, got -> assertArrayEquals(apart.got(), got));
+        });
     }
 
     private static double[] biased(Arithmetic m, Operand a, Operand b, @Nullable Operand bias, int[] s) {
