@@ -30,7 +30,9 @@ final class TokenCases {
     /// Ids that occur in hundreds of rows, and more rows than one block of a GPU sorts.
     private static final int[][] LARGE_SIZES = {{2, 400, 3, 24}, {1, 700, 1, 16}, {1, 2100, 50, 8}};
 
-    private static final int[][] LARGE_ROWS = {{2, 50257}};
+    /// Odd, as real vocabularies are: 16-byte loads have a head and a tail, and the loop of four of them ends
+    /// between two threads of a block of 512.
+    private static final int[][] LARGE_ROWS = {{2, 48007}};
 
     private TokenCases() {}
 
