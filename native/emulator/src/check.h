@@ -19,6 +19,7 @@ struct Access {
 #ifdef EMULATOR_CHECK
 constexpr bool CHECKING = true;
 void checkBlockBegin(Block& block);
+void checkBlockEnd();
 void watchAccesses(Block* block);
 // The last place that touched memory, null in other builds.
 const void* lastAccessPlace();
@@ -43,6 +44,7 @@ bool isLibraryMemory(const void* p, size_t bytes);
 #else
 constexpr bool CHECKING = false;
 static inline void checkBlockBegin(Block&) {}
+static inline void checkBlockEnd() {}
 static inline void watchAccesses(Block*) {}
 static inline const void* lastAccessPlace() {
     return nullptr;

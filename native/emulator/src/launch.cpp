@@ -151,6 +151,7 @@ private:
         for (unsigned i = 0; i < block.threads; i++) startThread(block, i);
         checkBlockBegin(block);
         runFibers(block);
+        checkBlockEnd();
         finishHopper(block);
     }
 

@@ -79,10 +79,32 @@ void* allocateDevice(size_t bytes) {
     return begin;
 }
 
+Allocation* allocationBelow(const void* p) {
+    const auto it = allocations().upper_bound((uintptr_t)p);
+    return it == allocations().begin() ? nullptr : &std::prev(it)->second;
+}
+
+// Accesses come in runs to the same allocation.
+static std::atomic<Allocation*> lastFound;
+
+static bool contains(const Allocation& a, const void* p, size_t bytes) {
+    return p >= a.begin && (const unsigned char*)p + bytes <= a.begin + a.bytes;
+}
+
+Allocation* findAllocation(const void* p, size_t bytes) {
+    Allocation* last = lastFound.load(std::memory_order_relaxed);
+    if (last && contains(*last, p, bytes)) return last;
+    Allocation* a = allocationBelow(p);
+    if (!a || !contains(*a, p, bytes)) return nullptr;
+    lastFound.store(a, std::memory_order_relaxed);
+    return a;
+}
+
 bool freeDevice(void* p) {
     const auto it = allocations().find((uintptr_t)p);
     if (it == allocations().end()) return false;
     Allocation& a = it->second;
+    lastFound = nullptr;
     checkFree(a);
     allocated -= a.bytes;
     auto* pages = (unsigned char*)((uintptr_t)a.begin / PAGE * PAGE);
@@ -93,16 +115,6 @@ bool freeDevice(void* p) {
     mmap(pages, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     allocations().erase(it);
     return true;
-}
-
-Allocation* allocationBelow(const void* p) {
-    const auto it = allocations().upper_bound((uintptr_t)p);
-    return it == allocations().begin() ? nullptr : &std::prev(it)->second;
-}
-
-Allocation* findAllocation(const void* p, size_t bytes) {
-    Allocation* a = allocationBelow(p);
-    return a && (const unsigned char*)p + bytes <= a->begin + a->bytes ? a : nullptr;
 }
 
 size_t allocatedBytes() {

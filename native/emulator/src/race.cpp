@@ -10,6 +10,7 @@
 // of 2-byte elements, and loses the oldest where more than two threads write single bytes of one word.
 #include "hopper.h"
 #include "knowledge.h"
+#include "profile.h"
 
 #include <sys/mman.h>
 #include <algorithm>
@@ -102,6 +103,10 @@ void checkBlockBegin(Block& block) {
     blockEra++;
     dynamicShadow.of(block.dynamicBytes + DYNAMIC_PADDING);
     staticShadow.of(block.staticEnd - block.staticBegin);
+}
+
+void checkBlockEnd() {
+    profileBlockEnd();
 }
 
 void checkRelease(Thread* thread, Clock& clock) {
@@ -316,6 +321,7 @@ private:
 };
 
 void checkAccess(Thread* thread, const Access& access) {
+    profileAccess(thread, access);
     Detector(thread, access).check();
 }
 
