@@ -70,9 +70,9 @@ public abstract class KernelsContract {
     }
 
     /// A failed launch may leave the device unusable: the cases after it get a fresh one.
-    private void run(Trial.Case c, int shift) {
+    private int run(Trial.Case c, long shifted) {
         try {
-            c.run(session, shift);
+            return c.run(session, shifted);
         } catch (DeviceException e) {
             session.close();
             session = open();
@@ -91,7 +91,7 @@ public abstract class KernelsContract {
     }
 
     /// Views ([io.jacquard.tensor.Tensor#rows]) start at any element; one mid-sized case of each method must work
-    /// there.
+    /// with all its operands there, and with each alone.
     @TestFactory
     Stream<DynamicTest> casesOffAlignment() {
         Map<String, Trial.Case> last = new LinkedHashMap<>();
@@ -100,7 +100,13 @@ public abstract class KernelsContract {
                 last.put(c.method(), c);
             }
         }
-        return last.values().stream().map(c -> DynamicTest.dynamicTest(c.method() + " " + c.name(), () -> run(c, 1)));
+        return last.values().stream()
+                .map(c -> DynamicTest.dynamicTest(c.method() + " " + c.name(), () -> {
+                    int operands = run(c, -1);
+                    for (int i = 0; i < operands; i++) {
+                        run(c, 1L << i);
+                    }
+                }));
     }
 
     @Test

@@ -128,6 +128,8 @@ final class MovingCases {
                 new long[] {1360, 680, 340, 17, 1},
                 0,
                 new long[] {340, 1020, 2040, 1, 20}),
+        new Layout("no dimensions", 3, 3, new int[] {}, 1, new long[] {}, 2, new long[] {}),
+        new Layout("no elements", 3, 3, new int[] {2, 0}, 1, new long[] {1, 1}, 2, new long[] {1, 1}),
         new Layout(
                 "six dimensions, rows of 32",
                 2 * 3 * 2 * 3 * 2 * 32,
@@ -137,8 +139,6 @@ final class MovingCases {
                 new long[] {1152, 384, 192, 64, 32, 1},
                 0,
                 new long[] {32, 64, 192, 384, 1152, 1}),
-        new Layout("no dimensions", 3, 3, new int[] {}, 1, new long[] {}, 2, new long[] {}),
-        new Layout("no elements", 3, 3, new int[] {2, 0}, 1, new long[] {1, 1}, 2, new long[] {1, 1}),
     };
 
     private static void copies(Table table, DType dtype, float beta) {

@@ -86,10 +86,10 @@ final class OptimizerCases {
 
     /// Off: `clip` is 0. Idle: the norm is below it. Active: above. Refused: the step is not finite.
     private enum Clip {
+        REFUSED,
         OFF,
         IDLE,
-        ACTIVE,
-        REFUSED
+        ACTIVE
     }
 
     private record Settings(int n, DType values, DType gradients, boolean oneTensor, Clip clip) {

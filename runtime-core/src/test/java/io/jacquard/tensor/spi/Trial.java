@@ -28,16 +28,16 @@ final class Trial {
     private static final byte GUARD_BYTE = (byte) 0xA5;
 
     private final Session session;
-    private final int shift;
+    private final long shifted;
     private final SplittableRandom random;
     private final List<Operand> operands = new ArrayList<>();
     private final List<Runnable> checks = new ArrayList<>();
     private @Nullable Consumer<Kernels> call;
 
-    /// `shift` moves every operand by that many elements away from its alignment.
-    Trial(Session session, long seed, int shift) {
+    /// Bit i of `shifted` moves operand i by one element away from its alignment.
+    Trial(Session session, long seed, long shifted) {
         this.session = session;
-        this.shift = shift;
+        this.shifted = shifted;
         this.random = new SplittableRandom(seed);
     }
 
@@ -73,6 +73,7 @@ final class Trial {
         private final double[] initial;
         private final Tensor around;
         private final Tensor tensor;
+        private final int before;
         private final byte[] start;
         private byte[] now = {};
         private boolean output;
@@ -81,7 +82,7 @@ final class Trial {
             this.name = name;
             this.dtype = dtype;
             int n = (int) shape.elements();
-            int before = GUARD + shift;
+            before = GUARD + (int) (shifted >> operands.size() & 1);
             around = Tensor.empty(Shape.of(before + n + GUARD), dtype);
             tensor = around.slice(before, shape);
             start = new byte[(int) around.bytes()];
@@ -108,7 +109,7 @@ final class Trial {
             double[] values = new double[initial.length];
             MemorySegment memory = MemorySegment.ofArray(now);
             for (int i = 0; i < values.length; i++) {
-                values[i] = Numbers.read(memory, dtype, GUARD + shift + i);
+                values[i] = Numbers.read(memory, dtype, before + i);
             }
             return values;
         }
@@ -123,7 +124,7 @@ final class Trial {
         }
 
         private void checkUntouched() {
-            int from = (int) dtype.bytes(GUARD + shift);
+            int from = (int) dtype.bytes(before);
             int to = from + (int) tensor.bytes();
             for (int i = 0; i < now.length; i++) {
                 boolean inside = i >= from && i < to;
@@ -157,7 +158,7 @@ final class Trial {
 
     /// A tensor that is not where `o` is, but `elements` on: for tests of the guards.
     Tensor shifted(Operand o, int elements) {
-        return o.around.slice(GUARD + shift + elements, o.tensor.shape());
+        return o.around.slice(o.before + elements, o.tensor.shape());
     }
 
     void run(Consumer<Kernels> kernelCall) {
@@ -243,11 +244,14 @@ final class Trial {
 
     /// One row of the case table.
     record Case(String method, String name, Consumer<Trial> body) {
-        void run(Session session, int shift) {
+        /// Runs it with the operands of the bits of `shifted` off alignment, and says how many operands there
+        /// are.
+        int run(Session session, long shifted) {
             try (var _ = Scope.open(method)) {
-                Trial trial = new Trial(session, (method + name).hashCode(), shift);
+                Trial trial = new Trial(session, (method + name).hashCode(), shifted);
                 body.accept(trial);
                 trial.execute();
+                return trial.operands.size();
             }
         }
     }
