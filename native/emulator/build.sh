@@ -4,8 +4,8 @@
 # OUT is native/target/emulator/VARIANT if not given. Only what changed is compiled again.
 # JACQUARD_FAMILIES="moving norm" takes only these kernel files; JACQUARD_KERNELS=DIRS takes the .cu of DIRS instead;
 # JACQUARD_RUNTIME=DIR keeps the emulator's own objects there (default OUT), for several sets of kernels in turn.
-# JACQUARD_OVERRIDE=DIR takes DIR/x.cu for a kernel file x.cu where it exists; CXX is the compiler (g++ 12, clang 16 or
-# later).
+# JACQUARD_OVERRIDE=DIR takes DIR/x.cu for a kernel file x.cu where it exists; CXX is the compiler: g++ 12 or
+# later.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 native=$(dirname "$here")

@@ -32,7 +32,8 @@ enum Result : int {
 
 // ---- calls
 
-enum class Needs { NOTHING, INITIALISED, CONTEXT };
+// RELEASE is as CONTEXT, but for calls that give something back: after a fault they do so and answer with the fault.
+enum class Needs { NOTHING, INITIALISED, CONTEXT, RELEASE };
 // Runs one driver function under the driver's lock, when it may run at all.
 int call(const char* name, Needs needs, const std::function<int()>& body);
 // Remembers why a call is refused, and returns the code.

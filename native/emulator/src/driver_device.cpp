@@ -34,12 +34,13 @@ int call(const char* name, Needs needs, const std::function<int()>& body) {
     int result;
     if (needs != Needs::NOTHING && !initialised) {
         result = refuse(NOT_INITIALIZED, "cuInit was not called");
-    } else if (needs == Needs::CONTEXT && !pthread_getspecific(currentKey())) {
+    } else if (needs >= Needs::CONTEXT && !pthread_getspecific(currentKey())) {
         result = refuse(INVALID_CONTEXT, "the calling thread has no current context");
     } else if (needs == Needs::CONTEXT && stickyCode) {
         result = stickyCode;
     } else {
         result = body();
+        if (needs == Needs::RELEASE && stickyCode) result = stickyCode;
     }
     callName = outer;
     return result;

@@ -87,7 +87,7 @@ EXPORT int cuGraphLaunch(void* handle, void* stream) {
 }
 
 EXPORT int cuGraphExecDestroy(void* handle) {
-    return call("cuGraphExecDestroy", Needs::CONTEXT, [&] {
+    return call("cuGraphExecDestroy", Needs::RELEASE, [&] {
         if (!instances().erase((GraphInstance*)handle))
             return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
         delete (GraphInstance*)handle;
@@ -96,7 +96,7 @@ EXPORT int cuGraphExecDestroy(void* handle) {
 }
 
 EXPORT int cuGraphDestroy(void* handle) {
-    return call("cuGraphDestroy", Needs::CONTEXT, [&] {
+    return call("cuGraphDestroy", Needs::RELEASE, [&] {
         if (!graphs().erase((Graph*)handle)) return refuse(INVALID_HANDLE, "%p is not a graph", handle);
         delete (Graph*)handle;
         return (int)SUCCESS;

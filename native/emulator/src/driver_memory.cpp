@@ -116,10 +116,10 @@ EXPORT int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
 }
 
 EXPORT int cuMemFree_v2(uint64_t address) {
-    return call("cuMemFree_v2", Needs::CONTEXT, [&] {
+    return call("cuMemFree_v2", Needs::RELEASE, [&] {
         if (!address) return (int)SUCCESS;
         if (const int refused = forbidCapture("freeing")) return refused;
-        if (const int failed = runEverything()) return failed;
+        runEverything();
         if (emulator::freeDevice((void*)address)) return (int)SUCCESS;
         return refuse(INVALID_VALUE, "%#llx is not the address of an allocation", (unsigned long long)address);
     });
@@ -169,8 +169,8 @@ EXPORT int cuMemAllocHost_v2(void** p, size_t bytes) {
 }
 
 EXPORT int cuMemFreeHost(void* p) {
-    return call("cuMemFreeHost", Needs::CONTEXT, [&] {
-        if (const int failed = runEverything()) return failed;
+    return call("cuMemFreeHost", Needs::RELEASE, [&] {
+        runEverything();
         if (!pinned().erase((uintptr_t)p)) return refuse(INVALID_VALUE, "%p was not allocated by cuMemAllocHost", p);
         free(p);
         return (int)SUCCESS;
@@ -185,8 +185,8 @@ EXPORT int cuMemHostRegister_v2(void* p, size_t bytes, unsigned) {
 }
 
 EXPORT int cuMemHostUnregister(void* p) {
-    return call("cuMemHostUnregister", Needs::CONTEXT, [&] {
-        if (const int failed = runEverything()) return failed;
+    return call("cuMemHostUnregister", Needs::RELEASE, [&] {
+        runEverything();
         return pinned().erase((uintptr_t)p) ? (int)SUCCESS : refuse(INVALID_VALUE, "%p is not registered", p);
     });
 }

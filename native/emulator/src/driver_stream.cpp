@@ -152,7 +152,7 @@ EXPORT int cuStreamCreate(void** stream, unsigned flags) {
 }
 
 EXPORT int cuStreamDestroy_v2(void* handle) {
-    return call("cuStreamDestroy_v2", Needs::CONTEXT, [&] {
+    return call("cuStreamDestroy_v2", Needs::RELEASE, [&] {
         Stream* s = isDefault(handle) ? nullptr : streamOf(handle);
         if (!s) return refuse(INVALID_HANDLE, "%p is not a stream that can be destroyed", handle);
         const int result = runUntil(*s, s->enqueued);
@@ -205,7 +205,7 @@ EXPORT int cuEventCreate(void** event, unsigned flags) {
 }
 
 EXPORT int cuEventDestroy_v2(void* handle) {
-    return call("cuEventDestroy_v2", Needs::CONTEXT, [&] {
+    return call("cuEventDestroy_v2", Needs::RELEASE, [&] {
         Event* e = eventOf(handle);
         if (!e) return refuse(INVALID_HANDLE, "%p is not an event", handle);
         // A record that has not run yet writes the time.

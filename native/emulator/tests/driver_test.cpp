@@ -166,6 +166,9 @@ static void testMemory(const Driver& d) {
     CHECK(d.call("cuMemFree_v2", a) == 1);
     d.config("memory", "8589934592");
 
+    uint64_t given;
+    CHECK(d.call("cuMemAlloc_v2", &given, (size_t)1 << 20) == 0);
+
     // Memory that was handed out anew is unwritten again, if its user says so.
     Buffer<int> x(d, std::vector<int>(32, 1)), out(d, std::vector<int>(32, 0));
     CHECK(d.run("copy_ints", 1, 32, 0, out.address, x.address) == 0);
@@ -176,8 +179,10 @@ static void testMemory(const Driver& d) {
     // An error stays until the context is reset.
     CHECK(d.call("cuMemAlloc_v2", &a, (size_t)16) == 719);
     CHECK(d.call("cuStreamSynchronize", d.stream) == 719);
+    CHECK(d.call("cuMemFree_v2", given) == 719);  // given back all the same
     CHECK(d.call("cuDevicePrimaryCtxReset_v2", 0) == 0);
     CHECK(d.run("copy_ints", 1, 30, 0, out.address, out.address) == 0);
+    CHECK(d.call("cuMemGetInfo_v2", &free, &total) == 0 && free >= ((size_t)8 << 30) - 4096);
     const char *name, *text;
     CHECK(d.call("cuGetErrorName", 719, &name) == 0 && !strcmp(name, "CUDA_ERROR_LAUNCH_FAILED"));
     CHECK(d.call("cuGetErrorString", 700, &text) == 0 && !strcmp(text, "an illegal memory access was encountered"));

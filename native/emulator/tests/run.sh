@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [all]: builds the emulator's own tests and runs them; with `all` also on the fast and the AddressSanitizer build.
+# run.sh [all]: builds the emulator's own tests and runs them, with `all` on the fast and AddressSanitizer builds too.
 # They need g++ and nothing else; about a minute when nothing is built yet.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
