@@ -19,7 +19,11 @@ final class RegexPieces {
     record Split(String pattern, boolean literal) {
         /// @throws PatternSyntaxException where `java.util.regex` does not know the syntax
         Pattern compile() {
-            return Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS | (literal ? Pattern.LITERAL : 0));
+            try {
+                return Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS | (literal ? Pattern.LITERAL : 0));
+            } catch (StackOverflowError e) { // it recurses into groups
+                throw new PatternSyntaxException("Groups nest too deep", pattern, -1);
+            }
         }
     }
 
@@ -50,11 +54,20 @@ final class RegexPieces {
         for (Matcher m : matchers) {
             m.reset(decoded);
         }
-        cut(0, 0, n, sink);
+        try {
+            cut(0, 0, n, sink);
+        } catch (StackOverflowError e) { // repeated groups recurse once per turn; repeated characters do not
+            throw new IllegalArgumentException("tokenizer: a pattern of " + Arrays.toString(patterns())
+                    + " repeats a group too often on a text of " + (to - from) + " bytes; encode shorter texts");
+        }
         if (chars.length > LARGEST_KEPT) {
             chars = new char[256];
             starts = new int[257];
         }
+    }
+
+    private String[] patterns() {
+        return Arrays.stream(matchers).map(m -> m.pattern().pattern()).toArray(String[]::new);
     }
 
     private void cut(int level, int from, int to, Sink sink) {

@@ -149,6 +149,25 @@ final class RegexPiecesTest {
         }
     }
 
+    /// `java.util.regex` recurses where a group repeats.
+    @Test
+    void hostilePatternsEndInOneMessage() throws IOException {
+        Path hostile = directory.resolve("hostile.json");
+        String good = Files.readString(file);
+        Files.writeString(hostile, good.replace(LLAMA_3, "(?:a|b)+"));
+        Tokenizer tokenizer = Tokenizer.read(hostile);
+        String text = "ab".repeat(1 << 19);
+        assertEquals(
+                "tokenizer: a pattern of [(?:a|b)+] repeats a group too often on a text of 1048576 bytes; encode"
+                        + " shorter texts",
+                assertThrows(IllegalArgumentException.class, () -> tokenizer.encode(text))
+                        .getMessage());
+        Files.writeString(hostile, good.replace(LLAMA_3, "(".repeat(60_000)));
+        String message = assertThrows(IllegalArgumentException.class, () -> Tokenizer.read(hostile))
+                .getMessage();
+        assertTrue(message.contains("expected a regular expression that java.util.regex knows (Groups nest too deep"), message);
+    }
+
     @Test
     void whatIsNotDoneIsRefusedByName() throws IOException {
         String good = Files.readString(file);
