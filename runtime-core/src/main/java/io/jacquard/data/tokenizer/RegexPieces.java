@@ -19,11 +19,7 @@ final class RegexPieces {
     record Split(String pattern, boolean literal) {
         /// @throws PatternSyntaxException where `java.util.regex` does not know the syntax
         Pattern compile() {
-            try {
-                return Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS | (literal ? Pattern.LITERAL : 0));
-            } catch (StackOverflowError e) { // it recurses into groups
-                throw new PatternSyntaxException("Groups nest too deep", pattern, -1);
-            }
+            return Pattern.compile(pattern, Pattern.UNICODE_CHARACTER_CLASS | (literal ? Pattern.LITERAL : 0));
         }
     }
 
