@@ -24,6 +24,8 @@ final class MatmulCases {
         {1, 1023, 64},
         {64, 64, 1023},
         {300, 127, 33},
+        // rows on 16-byte boundaries, tails everywhere, and more k-tiles than a pipeline has stages
+        {72, 136, 456},
         {31, 300, 256}
     };
 
