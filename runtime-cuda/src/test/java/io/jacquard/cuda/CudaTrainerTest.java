@@ -36,7 +36,11 @@ final class CudaTrainerTest {
         Path file = directory.resolve("text.txt");
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < 500; i++) {
-            text.append("the ").append(i % 7).append(" cats ate ").append(i * i % 11).append(" fish\n");
+            text.append("the ")
+                    .append(i % 7)
+                    .append(" cats ate ")
+                    .append(i * i % 11)
+                    .append(" fish\n");
         }
         Files.writeString(file, text);
         DataPreparation.run(
@@ -83,8 +87,8 @@ final class CudaTrainerTest {
         return losses;
     }
 
-    /// In F32 the first losses differ by the order of sums alone, and six steps with AdamW carry that on; in bf16 by
-    /// the last of 8 bits.
+    /// In F32 the first losses differ by the order of sums alone, and six steps with AdamW carry that on; in bf16
+    /// by the last of 8 bits.
     @ParameterizedTest
     @ValueSource(strings = {"f32", "bf16"})
     void lossesAreThoseOfTheCpu(String dtype) throws IOException {

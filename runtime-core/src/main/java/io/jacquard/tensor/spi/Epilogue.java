@@ -4,8 +4,8 @@ import io.jacquard.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// What a matrix product does to its result before it leaves the cache: `pre = acc + bias[n]`, then
-/// `out = gelu(pre)` if `preActivation` is not null (which receives `pre`, for the gradient), else `out = pre`. The GELU
-/// is that of [Kernels#gelu] over the rounded `pre`, to the bit: a recomputed block runs the pair.
+/// `out = gelu(pre)` if `preActivation` is not null (which receives `pre`, for the gradient), else `out = pre`. The
+/// GELU is that of [Kernels#gelu] over the rounded `pre`, to the bit: a recomputed block runs the pair.
 public record Epilogue(@Nullable Tensor bias, @Nullable Tensor preActivation) {
     public static final Epilogue NONE = new Epilogue(null, null);
 

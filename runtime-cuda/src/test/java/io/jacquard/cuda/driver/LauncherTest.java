@@ -14,8 +14,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 final class LauncherTest {
-    /// Recorded, not run: the emulator takes milliseconds for a launch, and what is measured is the host. The least of
-    /// several rounds: while the JIT compiles, a call in the interpreter may allocate.
+    /// Recorded, not run: the emulator takes milliseconds for a launch, and what is measured is the host. The least
+    /// of several rounds: while the JIT compiles, a call in the interpreter may allocate.
     @Test
     void aLaunchAllocatesNothing() {
         int launches = 10_000;
