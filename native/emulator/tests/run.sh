@@ -10,7 +10,8 @@ cxx=${CXX:-g++}
 
 # The runtime's objects are those of the libraries with the real kernels.
 build() { # variant folders-of-kernels
-    JACQUARD_FAMILIES="" JACQUARD_KERNELS=$2 JACQUARD_RUNTIME=$out/$1 "$emulator/build.sh" "$1" "$out/tests-$1" | tail -1
+    JACQUARD_FAMILIES="" JACQUARD_KERNELS=$2 JACQUARD_RUNTIME=$out/$1 \
+        "$emulator/build.sh" "$1" "$out/tests-$1" | tail -1
 }
 library=$(build check "$here/kernels $emulator/probes")
 
