@@ -33,7 +33,8 @@ DEVICE void load_tile(uint32_t tile, const T* rows, int64_t stride, int first, i
 #pragma unroll
     for (int i = 0; i < ROWS / STEP; i++) {
         const bool inside = first + row + i * STEP < end && chunk * 8 < dim;
-        ptx::cp_async16(to + i * STEP * ROW_BYTES<D>, from + i * STEP * stride, inside ? 16 : 0);  // of 0 bytes none is read
+        // of 0 bytes none is read: the address may lie anywhere
+        ptx::cp_async16(to + i * STEP * ROW_BYTES<D>, from + i * STEP * stride, inside ? 16 : 0);
     }
 }
 
@@ -58,7 +59,8 @@ DEVICE Fragments<D> fragments_by_row() {
     return Fragments<D>(lane % 16, lane / 16);
 }
 
-// Matrices in the order of two B fragments whose rows are columns of the product: registers 0, 1 for the first eight rows.
+// Matrices in the order of two B fragments whose rows are columns of the product: registers 0, 1 for the first eight
+// rows.
 template <int D>
 DEVICE Fragments<D> fragments_by_column() {
     const int lane = threadIdx.x % 32;
@@ -143,8 +145,8 @@ struct RunningSoftmax {
     }
 };
 
-// Minus infinity for scores above the diagonal: of 16 rows from `row` on, columns from `column` on. Keys past the end of
-// the sequence are above it for every row within.
+// Minus infinity for scores above the diagonal: of 16 rows from `row` on, columns from `column` on. Keys past the end
+// of the sequence are above it for every row within.
 template <int N>
 DEVICE void mask_diagonal(float (&score)[N][4], int row, int column) {
     const int lane = threadIdx.x % 32;
@@ -159,7 +161,8 @@ DEVICE void mask_diagonal(float (&score)[N][4], int row, int column) {
 }
 
 // Writes 16 rows that a warp holds in accumulators to global memory by way of 16 rows of shared memory that only this
-// warp uses: 16-byte stores of whole rows instead of 4-byte ones. value(c, i) is accumulator i of columns 8 c to 8 c + 7.
+// warp uses: 16-byte stores of whole rows instead of 4-byte ones. value(c, i) is accumulator i of columns 8 c to 8 c +
+// 7.
 template <int D, class T, class F>
 DEVICE void store_rows(T* rows, int64_t stride, int first, int end, int dim, unsigned char* staging, F value) {
     const int lane = threadIdx.x % 32;

@@ -1,5 +1,6 @@
-// Causal attention on the tensor cores by mma.sync: bf16 and f16, head dimensions that are multiples of 8 up to 128, any
-// length, grouped queries; pointers and rows aligned to 16 bytes. For sm_80 and everything later; sm_90a has its own.
+// Causal attention on the tensor cores by mma.sync: bf16 and f16, head dimensions that are multiples of 8 up to 128,
+// any length, grouped queries; pointers and rows aligned to 16 bytes. For sm_80 and everything later; sm_90a has its
+// own.
 #include "attention_mma.cuh"
 
 // attention_mma: out = softmax(scale q k^T, causal) v, one pass over the keys with a running maximum
@@ -7,10 +8,10 @@
 // Operations: 2 B H T^2 D (half of the full square) + B H T^2 / 2 exponentials
 // Roofline: compute; at D = 64 the exponentials (16 per clock and multiprocessor) take as long as the products, 256
 // operations per score, and at D = 128 half as long
-// Tile: at D = 64 128 queries x 64 keys, 4 warps of 32 rows: a fragment of keys or values from shared memory then serves
-// two products, else shared memory (128 bytes per clock) is the limit; at D = 128 the registers hold 16 rows per warp.
-// Keys and values double-buffered: 48 KiB at D = 64, 80 KiB at D = 128; two blocks per multiprocessor, so that one's
-// softmax can run beside the other's products
+// Tile: at D = 64 128 queries x 64 keys, 4 warps of 32 rows: a fragment of keys or values from shared memory then
+// serves two products, else shared memory (128 bytes per clock) is the limit; at D = 128 the registers hold 16 rows per
+// warp. Keys and values double-buffered: 48 KiB at D = 64, 80 KiB at D = 128; two blocks per multiprocessor, so that
+// one's softmax can run beside the other's products
 template <class T, int D, int M, int KEYS>
 DEVICE void attention(T* out, float* lse, const T* qkv, int pairs, const Heads& s) {
     constexpr int QUERIES = MMA_THREADS / 32 * M * 16;
@@ -44,7 +45,8 @@ DEVICE void attention(T* out, float* lse, const T* qkv, int pairs, const Heads& 
         __syncthreads();  // this stage has arrived for all, and the other is no longer read
         if (key + KEYS < end) {
             load_tile<D, KEYS>(keyTiles + (TILE_BYTES<D, KEYS> - stage), keys, s.width(), key + KEYS, s.time, s.dim);
-            load_tile<D, KEYS>(valueTiles + (TILE_BYTES<D, KEYS> - stage), values, s.width(), key + KEYS, s.time, s.dim);
+            load_tile<D, KEYS>(valueTiles + (TILE_BYTES<D, KEYS> - stage), values, s.width(), key + KEYS, s.time,
+                               s.dim);
             ptx::cp_async_commit();
         }
         if (QUERY_IN_REGISTERS && key == 0) {

@@ -54,7 +54,8 @@ DEVICE void attention_grad_query(T* dQkv, const T* dOut, const T* qkv, const flo
         __syncthreads();  // this stage has arrived for all, and the other is no longer read
         if (key + KEYS < end) {
             load_tile<D, KEYS>(keyTiles + (TILE_BYTES<D, KEYS> - stage), keys, s.width(), key + KEYS, s.time, s.dim);
-            load_tile<D, KEYS>(valueTiles + (TILE_BYTES<D, KEYS> - stage), values, s.width(), key + KEYS, s.time, s.dim);
+            load_tile<D, KEYS>(valueTiles + (TILE_BYTES<D, KEYS> - stage), values, s.width(), key + KEYS, s.time,
+                               s.dim);
             ptx::cp_async_commit();
         }
         float score[KEYS / 8][4] = {};

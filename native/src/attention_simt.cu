@@ -1,9 +1,11 @@
 // Causal attention and its gradient in fp32 arithmetic on the ordinary units: every dtype, head dimension up to 256,
-// any number of heads and any alignment. The tensor-core files serve the common shapes; this one serves the rest and F32.
+// any number of heads and any alignment. The tensor-core files serve the common shapes; this one serves the rest and
+// F32.
 //
 // 256 threads form a 16 x 16 grid (ty, tx). A tile has R rows of queries and R of keys; thread (ty, tx) holds rows
 // ty * R/16 + i and, of scores, columns tx + 16 j. Loads are element by element: consecutive threads read consecutive
-// elements, and a tile costs R/8 (R = 64: 8) multiply-adds per element loaded and thread, so wider loads would not show.
+// elements, and a tile costs R/8 (R = 64: 8) multiply-adds per element loaded and thread, so wider loads would not
+// show.
 #include "attention.cuh"
 #include "reduce.cuh"
 

@@ -1,6 +1,6 @@
-// Causal attention for Hopper (sm_90a): tiles come by TMA, products are wgmma, and the softmax of one tile runs while the
-// tensor cores work on another. bf16 and f16, head dimensions that are multiples of 8 up to 128, any length, grouped
-// queries; 16-byte aligned qkv.
+// Causal attention for Hopper (sm_90a): tiles come by TMA, products are wgmma, and the softmax of one tile runs while
+// the tensor cores work on another. bf16 and f16, head dimensions that are multiples of 8 up to 128, any length,
+// grouped queries; 16-byte aligned qkv.
 //
 // A block is persistent: it takes tiles of queries from the list of longest_first, gridDim.x apart. One warpgroup, of
 // which a single thread works, loads: queries, then keys and values tile by tile into a ring of stages. Each of the
@@ -9,13 +9,8 @@
 //     both under way before the softmax of tile j begins;
 //   - between warpgroups, named barriers let them issue their products in turn, so that one computes its softmax
 //     while the products of another run, instead of all of them wanting the same unit at the same time.
-#include "attention_mma.cuh"
-#include "ptx_wgmma.cuh"
+#include "attention_sm90.cuh"
 
-// Rows of 64 elements (128 bytes, swizzled by TMA) form a panel; a tile of D columns is D / 64 panels.
-constexpr uint32_t PANEL_ROW = 128;
-constexpr uint32_t GROUP_ROWS = 64;  // of a warpgroup: the m of wgmma
-constexpr int WARPGROUP = 128;
 constexpr int FIRST_TURN_BARRIER = 1;
 
 // Where things lie in shared memory, the same for both kinds of warpgroup.
@@ -65,19 +60,6 @@ struct Sm90Plan {
     }
 };
 
-// The accumulators of 8-column groups as the one array that wgmma takes.
-template <int N>
-DEVICE float (&flat(float (&d)[N][4]))[4 * N] {
-    return reinterpret_cast<float(&)[4 * N]>(d);
-}
-
-DEVICE void arrive_per_warp(uint32_t barrier) {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) {
-        ptx::mbar_arrive(barrier);
-    }
-}
-
 // The thread that loads. Every wait is for the ring to drain, so it runs ahead of the products by all stages.
 template <class Plan, int STAGES, int KEYS>
 DEVICE void load_tiles(const Plan& plan, const TensorMap* queryMap, const TensorMap* keyMap, int total, int pairs,
@@ -91,8 +73,8 @@ DEVICE void load_tiles(const Plan& plan, const TensorMap* queryMap, const Tensor
         ptx::mbar_wait(plan.queryEmpty(), round % 2 ^ 1);
         ptx::mbar_arrive_expect(plan.queryFull(), Plan::QUERY_BYTES);
         for (uint32_t panel = 0; panel < Plan::PANELS; panel++) {
-            ptx::tma_load_4d(plan.query + panel * Plan::QUERIES * PANEL_ROW, queryMap, panel * 64, work.h, first, work.b,
-                             plan.queryFull());
+            ptx::tma_load_4d(plan.query + panel * Plan::QUERIES * PANEL_ROW, queryMap, panel * 64, work.h, first,
+                             work.b, plan.queryFull());
         }
         const int keyHead = s.heads + s.shared(work.h);
         for (int key = 0; key < min(first + (int)Plan::QUERIES, s.time); key += KEYS, fill++) {
@@ -103,8 +85,8 @@ DEVICE void load_tiles(const Plan& plan, const TensorMap* queryMap, const Tensor
                 ptx::mbar_wait(plan.empty(which, stage), parity ^ 1);
                 ptx::mbar_arrive_expect(plan.full(which, stage), Plan::TILE);
                 for (uint32_t panel = 0; panel < Plan::PANELS; panel++) {
-                    ptx::tma_load_4d(to + panel * KEYS * PANEL_ROW, keyMap, panel * 64, keyHead + which * s.kvHeads, key,
-                                     work.b, plan.full(which, stage));
+                    ptx::tma_load_4d(to + panel * KEYS * PANEL_ROW, keyMap, panel * 64, keyHead + which * s.kvHeads,
+                                     key, work.b, plan.full(which, stage));
                 }
             }
         }
@@ -230,7 +212,11 @@ struct Sm90Rows {
             ptx::wgmma_wait<0>(flat(sums));
             release(1, mine - 1);
         }
-        // tiles that only later rows of the block see: every warpgroup takes as many turns and releases as many stages
+        // Tiles that only other rows of the block see: every warpgroup takes as many turns and releases as many stages.
+        // It does so without having waited for them; the turn before it keeps it from releasing a stage twice while
+        // another warpgroup has yet to release it once: that one has by then issued its products of tile j - 1, so
+        // is done with the keys of tile j - 2 and the values of tile j - 3, or, where it is the earlier one, a tile
+        // more.
         for (int j = mine; j < tiles; j++) {
             if (j > 0) {
                 begin_turn();
@@ -246,12 +232,12 @@ struct Sm90Rows {
 // attention_sm90: out = softmax(scale q k^T, causal) v, one pass over the keys with a running maximum
 // Bytes: B T (2 H + 2 Hkv) D s + 4 B H T, keys and values again for every further tile of queries (from L2)
 // Operations: 2 B H T^2 D (half of the full square) + B H T^2 / 2 exponentials
-// Roofline: compute, 989 TFLOP/s dense bf16 on an H200; at D = 64 the exponentials (16 per clock and multiprocessor) take
-// as long as the products, at D = 128 half as long, so both bounds are met only by overlapping the two
+// Roofline: compute, 989 TFLOP/s dense bf16 on an H200; at D = 64 the exponentials (16 per clock and multiprocessor)
+// take as long as the products, at D = 128 half as long, so both bounds are met only by overlapping the two
 // Tile: D = 128: 128 queries x 128 keys, two computing warpgroups of 240 registers (64 scores, 64 sums, 32 packed
 // probabilities), 2 stages, 192 KiB; D = 64: 192 queries x 128 keys, three warpgroups of 160 registers, since half the
-// sums fit more rows, 3 stages, 144 KiB. One block per multiprocessor. Probabilities stay in registers as the a operand:
-// shared memory then serves only b, whose 128 rows are read once for 64 rows of a
+// sums fit more rows, 3 stages, 144 KiB. One block per multiprocessor. Probabilities stay in registers as the a
+// operand: shared memory then serves only b, whose 128 rows are read once for 64 rows of a
 template <class T, int D, int GROUPS, int KEYS, int STAGES>
 DEVICE void attention(T* out, float* lse, const TensorMap* queryMap, const TensorMap* keyMap, int total, int pairs,
                       const Heads& s) {
@@ -272,8 +258,7 @@ DEVICE void attention(T* out, float* lse, const TensorMap* queryMap, const Tenso
         return;
     }
     ptx::setmaxnreg_inc<GROUPS == 2 ? 240 : 160>();
-    // by way of a shuffle: so the compiler knows that all lanes agree, and that branches on it do not part a warp
-    const int group = __shfl_sync(0xffffffffu, threadIdx.x / WARPGROUP, 0) - 1;
+    const int group = warpgroup() - 1;
     const int lane = threadIdx.x % 32;
     const int warpRow = group * GROUP_ROWS + threadIdx.x % WARPGROUP / 32 * 16;
     const int tiles = (s.time + Plan::QUERIES - 1) / Plan::QUERIES;

@@ -8,7 +8,7 @@ import io.jacquard.tensor.Tensor;
 /// Causal attention.
 ///
 /// Attention has paths by tensor cores (bf16 and f16, head dimensions that are multiples of 8 up to 128, 16-byte
-/// aligned tensors; forward, Hopper has its own) and one by ordinary arithmetic for everything else. Kernels are built
+/// aligned tensors; Hopper has its own) and one by ordinary arithmetic for everything else. Kernels are built
 /// for a few head dimensions; a smaller one is padded with zeros in shared memory.
 final class AttentionKernels {
     /// Keys and values that one section of blocks works on: they should stay in the second-level cache (50 MB on an
@@ -31,7 +31,7 @@ final class AttentionKernels {
             new TensorCores(launcher, 64, 128, 128, 32), new TensorCores(launcher, 128, 64, 64, 32)
         };
         this.hopper = launcher.hopper()
-                ? new Hopper[] {new Hopper(launcher, 64, 3, 3), new Hopper(launcher, 128, 2, 2)}
+                ? new Hopper[] {new Hopper(launcher, 64, 3, 3, 4), new Hopper(launcher, 128, 2, 2, 3)}
                 : new Hopper[0];
     }
 
@@ -46,7 +46,7 @@ final class AttentionKernels {
             layout(qkv, heads, kvHeads);
             launcher.run(tiles(qkv, k.rows), heads, batch(qkv), Simt.THREADS, k.forwardShared());
         } else if (hopper.length > 0) {
-            hopper[dim <= 64 ? 0 : 1].run(this, out, lse, qkv, heads, kvHeads);
+            hopper[dim <= 64 ? 0 : 1].forward(this, out, lse, qkv, heads, kvHeads);
         } else {
             TensorCores k = tensorCores[dim <= 64 ? 0 : 1];
             start(k.forward, qkv).tensor(out).tensor(lse).tensor(qkv).int32(pairs(qkv, heads));
@@ -60,13 +60,17 @@ final class AttentionKernels {
             return;
         }
         int dim = headDim(qkv, heads, kvHeads);
+        boolean byTensorCores = suitsTensorCores(qkv.dtype(), dim) && aligned(qkv) && aligned(dQkv) && aligned(dOut);
+        if (byTensorCores && aligned(out) && hopper.length > 0) {
+            hopper[dim <= 64 ? 0 : 1].gradient(this, dQkv, dOut, qkv, out, lse, heads, kvHeads);
+            return;
+        }
         long rows = out.size() / dim;
         long deltas = launcher.workspace(DType.F32.bytes(rows));
         start(delta, qkv).pointer(deltas).tensor(dOut).tensor(out).int64(rows);
         layout(qkv, heads, kvHeads);
         launcher.run(launcher.blocks(rows, Simt.THREADS / 8), Simt.THREADS);
-
-        if (suitsTensorCores(qkv.dtype(), dim) && aligned(qkv) && aligned(dQkv) && aligned(dOut)) {
+        if (byTensorCores) {
             TensorCores k = tensorCores[dim <= 64 ? 0 : 1];
             gradOperands(k.gradQuery, dQkv, dOut, qkv, lse, deltas).int32(pairs(qkv, heads));
             layout(qkv, heads, kvHeads);
@@ -232,12 +236,16 @@ final class AttentionKernels {
         }
     }
 
-    /// attention_sm90.cu for head dimensions up to `dim`: `groups` warpgroups of 64 queries each, `stages` of keys
-    /// and values.
+    /// attention_sm90.cu and attention_sm90_grad.cu for head dimensions up to `dim`: forward, `groups` warpgroups
+    /// of 64 queries each and `stages` of 128 keys and values; for the gradient tiles of 128 by 64 in `gradStages`.
     private static final class Hopper {
         static final int KEYS = 128;
         static final int GROUP_ROWS = 64;
         static final int WARPGROUP = 128;
+        static final int GRAD_ROWS = 128;
+        static final int GRAD_COLUMNS = 64;
+        static final int GRAD_GROUPS = 2;
+        static final int PREPARE_THREADS = 256;
 
         /// Elements of a row that TMA fetches at once: the 128 bytes of its swizzle.
         static final int PANEL = 64;
@@ -245,19 +253,27 @@ final class AttentionKernels {
         final int dim;
         final int groups;
         final int stages;
+        final int gradStages;
         final Kernel[] forward;
+        final Kernel[] prepare;
+        final Kernel[] gradQuery;
+        final Kernel[] gradKey;
         final long[] sizes = new long[4];
         final long[] strides = new long[3];
         final int[] box = {PANEL, 1, 0, 1};
 
-        Hopper(Launcher launcher, int dim, int groups, int stages) {
+        Hopper(Launcher launcher, int dim, int groups, int stages, int gradStages) {
             this.dim = dim;
             this.groups = groups;
             this.stages = stages;
+            this.gradStages = gradStages;
             this.forward = launcher.floats("attention_sm90_d" + dim);
+            this.prepare = launcher.floats("attention_sm90_prepare");
+            this.gradQuery = launcher.floats("attention_sm90_grad_query_d" + dim);
+            this.gradKey = launcher.floats("attention_sm90_grad_key_d" + dim);
         }
 
-        void run(AttentionKernels family, Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
+        void forward(AttentionKernels family, Tensor out, Tensor lse, Tensor qkv, int heads, int kvHeads) {
             int total = tiles(qkv, groups * GROUP_ROWS) * pairs(qkv, heads);
             Launcher launcher = family.start(forward, qkv).tensor(out).tensor(lse);
             map(launcher, qkv, heads + 2 * kvHeads, groups * GROUP_ROWS);
@@ -267,25 +283,79 @@ final class AttentionKernels {
             launcher.run(Math.min(total, launcher.multiprocessors()), 1, 1, (groups + 1) * WARPGROUP, shared());
         }
 
-        /// `qkv` as `[B, T, heads, headDim]`, of which a fetch takes `rows` positions of one head; what lies
+        void gradient(
+                AttentionKernels family,
+                Tensor dQkv,
+                Tensor dOut,
+                Tensor qkv,
+                Tensor out,
+                Tensor lse,
+                int heads,
+                int kvHeads) {
+            int tiles = tiles(qkv, GRAD_ROWS);
+            long rows = (long) tiles * GRAD_ROWS * pairs(qkv, heads);
+            Launcher launcher = family.launcher;
+            long statistics = launcher.workspace(DType.F32.bytes(2 * rows));
+            family.start(prepare, qkv)
+                    .pointer(statistics)
+                    .tensor(dOut)
+                    .tensor(out)
+                    .tensor(lse)
+                    .int64(rows);
+            family.layout(qkv, heads, kvHeads);
+            launcher.run(launcher.blocks(rows, PREPARE_THREADS / 8), PREPARE_THREADS);
+
+            gradOperands(family, gradQuery, dQkv, dOut, qkv, statistics, heads, kvHeads, GRAD_ROWS);
+            launcher.run(tiles * pairs(qkv, heads), 1, 1, (GRAD_GROUPS + 1) * WARPGROUP, gradShared());
+            gradOperands(family, gradKey, dQkv, dOut, qkv, statistics, heads, kvHeads, GRAD_COLUMNS);
+            launcher.run(tiles * pairs(qkv, kvHeads), 1, 1, (GRAD_GROUPS + 1) * WARPGROUP, gradShared());
+        }
+
+        private void gradOperands(
+                AttentionKernels family,
+                Kernel[] kernels,
+                Tensor dQkv,
+                Tensor dOut,
+                Tensor qkv,
+                long statistics,
+                int heads,
+                int kvHeads,
+                int dOutRows) {
+            Launcher launcher = family.start(kernels, qkv).tensor(dQkv).pointer(statistics);
+            map(launcher, qkv, heads + 2 * kvHeads, GRAD_ROWS);
+            map(launcher, qkv, heads + 2 * kvHeads, GRAD_COLUMNS);
+            map(launcher, dOut, heads, dOutRows);
+            launcher.int32(pairs(qkv, heads));
+            family.layout(qkv, heads, kvHeads);
+        }
+
+        /// A tensor `[B, T, heads * headDim]` of which a fetch takes `rows` positions of one head; what lies
         /// beyond the head's dimensions or the sequence's end arrives as zeros.
-        private void map(Launcher launcher, Tensor qkv, int heads, int rows) {
-            int headDim = qkv.shape().last() / heads;
+        private void map(Launcher launcher, Tensor tensor, int heads, int rows) {
+            int headDim = tensor.shape().last() / heads;
             sizes[0] = headDim;
             sizes[1] = heads;
-            sizes[2] = qkv.shape().dim(1);
-            sizes[3] = batch(qkv);
-            strides[0] = qkv.dtype().bytes(headDim);
+            sizes[2] = tensor.shape().dim(1);
+            sizes[3] = batch(tensor);
+            strides[0] = tensor.dtype().bytes(headDim);
             strides[1] = strides[0] * heads;
             strides[2] = strides[1] * sizes[2];
             box[2] = rows;
-            launcher.tensorMap(qkv.dtype(), qkv.address(), sizes, strides, box, 2 * PANEL);
+            launcher.tensorMap(tensor.dtype(), tensor.address(), sizes, strides, box, 2 * PANEL);
         }
 
         /// `Sm90Plan::BYTES`: queries and as much for the result on its way out, the stages, the barriers.
         private int shared() {
             int row = Short.BYTES * dim;
             return row * (2 * groups * GROUP_ROWS + 2 * stages * KEYS) + Long.BYTES * (2 + 4 * stages);
+        }
+
+        /// `GradPlan::BYTES`: two tiles of rows, the stages with two statistics per column, the barriers.
+        private int gradShared() {
+            int row = Short.BYTES * dim;
+            return 2 * row * (GRAD_ROWS + gradStages * GRAD_COLUMNS)
+                    + gradStages * 2 * GRAD_COLUMNS * Float.BYTES
+                    + Long.BYTES * (1 + 2 * gradStages);
         }
     }
 }
