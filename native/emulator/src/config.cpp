@@ -30,6 +30,8 @@ bool configure(const char* key, const char* value) {
         config.smVersion = (int)n;
     } else if (name == "memory" && number(text, 0, (uint64_t)200 << 30, n)) {
         config.memoryBytes = n;
+    } else if (name == "multiprocessors" && number(text, 1, 1024, n)) {
+        config.multiprocessors = (int)n;
     } else {
         return false;
     }
@@ -38,7 +40,7 @@ bool configure(const char* key, const char* value) {
 
 // JACQUARD_EMULATOR_ORDER=random and so on.
 [[maybe_unused]] static const bool fromEnvironment = [] {
-    for (const char* key : {"order", "seed", "async", "workers", "timeout", "arch", "sm", "memory"}) {
+    for (const char* key : {"order", "seed", "async", "workers", "timeout", "arch", "sm", "memory", "multiprocessors"}) {
         std::string variable = std::string("JACQUARD_EMULATOR_") + key;
         for (char& c : variable) c = (char)toupper(c);
         const char* value = getenv(variable.c_str());

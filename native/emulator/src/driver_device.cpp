@@ -74,11 +74,6 @@ void resetDriver() {
 
 // ---- the device
 
-static int multiprocessors() {
-    const char* text = getenv("JACQUARD_EMULATOR_MULTIPROCESSORS");
-    return text ? atoi(text) : 4;  // few, so that persistent blocks take several turns even at test sizes
-}
-
 int sharedOptIn() {
     return config.smVersion >= 90 && config.smVersion < 120 ? 227 << 10 : config.smVersion == 80 ? 163 << 10 : 99 << 10;
 }
@@ -99,7 +94,7 @@ static int attribute(int id) {
         case 12: return 65536;                  // MAX_REGISTERS_PER_BLOCK
         case 13: return 1000000;                // CLOCK_RATE, kHz
         case 14: return 512;                    // TEXTURE_ALIGNMENT
-        case 16: return multiprocessors();      // MULTIPROCESSOR_COUNT
+        case 16: return config.multiprocessors;  // MULTIPROCESSOR_COUNT
         case 19: return 1;                      // CAN_MAP_HOST_MEMORY
         case 31: return 1;                      // CONCURRENT_KERNELS
         case 36: return 1000000;                // MEMORY_CLOCK_RATE, kHz

@@ -116,6 +116,7 @@ struct Config {
     unsigned timeoutSeconds = 30;
     int smVersion = 90;
     size_t memoryBytes = (size_t)8 << 30;
+    int multiprocessors = 4;  // few, so that persistent blocks take several turns even at test sizes
 };
 extern Config config;
 // False for a key or value that there is not.

@@ -4,11 +4,11 @@ import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.tensor.Session;
 
 /// Sessions on the emulated driver.
-final class EmulatedDevice {
+public final class EmulatedDevice {
     private EmulatedDevice() {}
 
     /// Opens the device as one of compute capability `capability`: 80 or 90.
-    static Session open(int capability) {
+    public static Session open(int capability) {
         Emulator.configure("arch", Integer.toString(capability));
         return Session.open("cuda");
     }

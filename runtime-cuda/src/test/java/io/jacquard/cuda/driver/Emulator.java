@@ -1,6 +1,7 @@
 package io.jacquard.cuda.driver;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.Arena;
 import java.lang.invoke.MethodHandle;
@@ -26,6 +27,26 @@ public final class Emulator {
             throw e;
         } catch (Throwable t) {
             throw new IllegalStateException("emulator: configure failed in Java", t);
+        }
+    }
+
+    /// Puts a mutation in force (0: none) in a library of mutants.
+    public static void chooseMutation(int number) {
+        mutation("jacquard_choose_mutation", number);
+    }
+
+    /// Whether a kernel came past that mutation since the library was opened.
+    public static boolean mutationReached(int number) {
+        return mutation("jacquard_mutation_reached", number) != 0;
+    }
+
+    private static int mutation(String function, int number) {
+        try {
+            return (int) DriverLibrary.get().function(function, JAVA_INT).invokeExact(number);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw new IllegalStateException("emulator: " + function + " failed in Java", t);
         }
     }
 }

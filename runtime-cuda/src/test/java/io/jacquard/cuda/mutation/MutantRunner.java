@@ -1,0 +1,56 @@
+package io.jacquard.cuda.mutation;
+
+import io.jacquard.cuda.EmulatedDevice;
+import io.jacquard.cuda.driver.Emulator;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.spi.ContractRun;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/// `MutantRunner CAPABILITY METHOD ...`: reads numbers of mutations, and for each runs the contract of the methods on
+/// the library named by `-Djacquard.cuda.driver` and answers with one line: the first failure, or nothing more than the
+/// number. To `-HIGHEST` it answers with the mutations up to that number which the kernels came past so far. A process
+/// of its own, because a broken kernel may never end.
+final class MutantRunner {
+    static final String ANSWER = "mutant ";
+
+    private MutantRunner() {}
+
+    public static void main(String[] arguments) throws IOException {
+        Set<String> methods = Set.copyOf(Arrays.asList(arguments).subList(1, arguments.length));
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            int number = Integer.parseInt(line);
+            String answer = number < 0 ? reached(-number) : failure(number, arguments[0], methods);
+            System.out.println(ANSWER + number + " " + answer.replaceAll("\\s+", " "));
+        }
+    }
+
+    private static String reached(int highest) {
+        return IntStream.rangeClosed(1, highest)
+                .filter(Emulator::mutationReached)
+                .mapToObj(Integer::toString)
+                .collect(Collectors.joining(" "));
+    }
+
+    private static String failure(int number, String capability, Set<String> methods) {
+        Emulator.chooseMutation(number);
+        // Loops over a grid take several turns, at the sizes of tests, on one only.
+        Emulator.configure("multiprocessors", "1");
+        Session session = EmulatedDevice.open(Integer.parseInt(capability));
+        Optional<String> failure = ContractRun.firstFailure(session, methods);
+        try {
+            session.close();
+        } catch (RuntimeException e) {
+            return failure.orElse("closing: " + e.getMessage());
+        }
+        return failure.orElse("");
+    }
+}

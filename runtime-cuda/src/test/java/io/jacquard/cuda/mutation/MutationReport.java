@@ -1,0 +1,87 @@
+package io.jacquard.cuda.mutation;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/// `docs/mutations.md`.
+final class MutationReport {
+    private final List<Verdict> verdicts;
+    private final Survivors survivors;
+
+    MutationReport(List<Verdict> verdicts, Survivors survivors) {
+        this.verdicts = verdicts;
+        this.survivors = survivors;
+    }
+
+    /// The whole page.
+    String page() {
+        long caught = verdicts.stream().filter(Verdict::caught).count();
+        long equivalent = verdicts.stream().filter(survivors::equivalent).count();
+        StringBuilder page = new StringBuilder("""
+                # Mutation run
+
+                How far can the tests of the kernels be trusted? A program breaks the kernels in one place at a time: drops a
+                barrier or a store, moves a bound, an index, a mask or a thread, swaps operands, leaves out a factor or a zero.
+                Each mutant runs through the cases of the kernel contract on the checking build of the
+                [emulator](emulator.md), and should be caught: stopped with a message (out of bounds, a race, uninitialised
+                memory ...), by wrong results, or because it never ends.
+
+                ```sh
+                native/mutations/run            # every family
+                native/mutations/run norm loss  # these two
+                ```
+
+                All mutants of a family are compiled at once, each behind a number that is chosen while the kernels run: one
+                compilation and a second or so per mutant. Which places are broken follows from a hash of their lines, so the
+                same sources give the same mutants, and operators take turns. The unbroken kernels run before and after every
+                family: an alarm then fails the run. `mvn verify` runs a sample of two families. Survivors are explained in
+                `native/mutations/survivors.txt`.
+
+                """);
+        page.append("## Score\n\n");
+        page.append(String.format(
+                Locale.ROOT,
+                "%d mutants, %d caught: **%.1f %%**. Of the %d survivors %d compute the same as the kernel; without those the"
+                        + " score is %.1f %%. No false alarm. All mutants are listed in `native/mutations/results`.%n%n",
+                verdicts.size(),
+                caught,
+                100.0 * caught / verdicts.size(),
+                verdicts.size() - caught,
+                equivalent,
+                100.0 * caught / (verdicts.size() - equivalent)));
+        table(page, "family", Verdict::family);
+        page.append('\n');
+        table(page, "operator", Verdict::operator);
+        page.append("\n## Survivors\n\n");
+        for (Verdict verdict : verdicts) {
+            if (!verdict.caught()) {
+                page.append("- ")
+                        .append(verdict.family())
+                        .append(", `")
+                        .append(verdict.key())
+                        .append("`: ");
+                page.append(survivors.reason(verdict).orElse("not explained.")).append('\n');
+            }
+        }
+        return page.toString();
+    }
+
+    private void table(StringBuilder page, String title, Function<Verdict, String> group) {
+        Map<String, List<Verdict>> groups =
+                verdicts.stream().collect(Collectors.groupingBy(group, TreeMap::new, Collectors.toList()));
+        page.append("| ").append(title).append(" | mutants | message | wrong result | no end | survived |\n");
+        page.append("| --- | --- | --- | --- | --- | --- |\n");
+        groups.forEach((name, list) -> {
+            page.append("| ").append(name).append(" | ").append(list.size());
+            for (Verdict.Kind kind : Verdict.Kind.values()) {
+                page.append(" | ")
+                        .append(list.stream().filter(v -> v.kind() == kind).count());
+            }
+            page.append(" |\n");
+        });
+    }
+}

@@ -1,0 +1,63 @@
+package io.jacquard.cuda.mutation;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/// A sample of the mutation run; `native/mutations/run` starts the whole of it here.
+final class MutationTest {
+    private static final List<String> SAMPLE_FAMILIES = List.of("reduce", "softmax");
+    private static final int SAMPLE = 6;
+
+    /// Of twelve one or two compute the same as the kernel.
+    private static final double CAUGHT = 0.75;
+
+    private final Path nativeFolder = Path.of("..", "native").toAbsolutePath().normalize();
+    private final Path mutations = nativeFolder.resolve("mutations");
+    private final Path page = nativeFolder.resolveSibling("docs").resolve("mutations.md");
+
+    @Test
+    void brokenKernelsAreNoticed() throws IOException, InterruptedException {
+        String wanted = System.getProperty("jacquard.mutations", "");
+        boolean sample = wanted.isBlank();
+        List<String> names = sample ? SAMPLE_FAMILIES : List.of(wanted.split(" ", -1));
+        MutationRun run =
+                new MutationRun(nativeFolder, Path.of("target", "mutations").toAbsolutePath(), !sample);
+        List<Verdict> verdicts = run.run(run.families().stream()
+                .filter(family -> wanted.equals("all") || names.contains(family.name()))
+                .map(family -> sample ? family.withCount(SAMPLE) : family)
+                .toList());
+        if (!sample) {
+            Files.writeString(page, new MutationReport(run.kept(), survivors()).page());
+        }
+        Survivors survivors = survivors();
+        long caught = verdicts.stream().filter(Verdict::caught).count();
+        assertTrue(
+                caught >= CAUGHT * verdicts.size(),
+                () -> caught + " of " + verdicts.size() + " mutants are noticed; not noticed are "
+                        + unexplained(verdicts, survivors));
+    }
+
+    @Test
+    void pageIsUpToDate() throws IOException {
+        MutationRun run = new MutationRun(nativeFolder, Path.of("target"), false);
+        assertEquals(new MutationReport(run.kept(), survivors()).page(), Files.readString(page));
+        assertEquals(List.of(), unexplained(run.kept(), survivors()));
+    }
+
+    private Survivors survivors() throws IOException {
+        return Survivors.read(mutations.resolve("survivors.txt"));
+    }
+
+    private static List<String> unexplained(List<Verdict> verdicts, Survivors survivors) {
+        return verdicts.stream()
+                .filter(v -> !v.caught() && survivors.reason(v).isEmpty())
+                .map(v -> v.family() + " " + v.key())
+                .toList();
+    }
+}
