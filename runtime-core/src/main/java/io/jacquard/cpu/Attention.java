@@ -124,10 +124,11 @@ final class Attention {
         for (int i = 0; i < rows; i++) {
             long row = scores + 4L * i * stride;
             int seen = q0 + i + 1;
-            float max = FloatMath.max(row, seen);
-            float sum = FloatMath.expSum(row, row, max, seen);
-            FloatMath.scale(row, row, 1f / sum, seen);
-            Mem.zero(row + 4L * seen, 4L * (n - seen));
+            int whole = hideToVector(row, seen);
+            float max = FloatMath.max(row, whole);
+            float sum = FloatMath.expSum(row, row, max, whole);
+            FloatMath.scale(row, row, 1f / sum, whole);
+            Mem.zero(row + 4L * whole, 4L * Math.max(0, n - whole));
             Mem.setFloat(lse.at(g.lse(b, h) + q0 + i), max + (float) Math.log(sum));
         }
         Panel o = target(out, first, outWidth, rows, g.dim, lane);
@@ -193,7 +194,7 @@ final class Attention {
             long dp = j.dp + 4L * i * stride;
             int seen = q0 + i + 1;
             float lse = Mem.getFloat(o.lse.at(g.lse(j.b, h) + q0 + i));
-            probabilities(p, lse, seen);
+            probabilities(p, lse, hideToVector(p, seen));
             float delta = FloatMath.dot(out.row(i), dOut.row(i), d);
             scoreGradient(dp, p, delta, g.scale(), seen);
             Mem.zero(p + 4L * seen, 4L * (n - seen));
@@ -207,21 +208,23 @@ final class Attention {
         written(o.dQkv, firstQuery, g.width(), rows, d, dq);
     }
 
-    /// `p = e^(p - lse)`.
-    private static void probabilities(long p, float lse, int n) {
-        FloatVector l = all(lse);
-        int i = 0;
-        for (; i <= n - VL; i += VL) {
-            store(FloatMath.exp(load(p + 4L * i).sub(l)), p + 4L * i);
+    /// Makes the scores behind the first `seen` minus infinity up to a whole vector, and returns where that ends:
+    /// the exponential of a masked tail is too much for C2, which then boxes its vectors (15 of 16 rows have a
+    /// tail).
+    private static int hideToVector(long row, int seen) {
+        int whole = Math.ceilDiv(seen, VL) * VL;
+        for (int i = seen; i < whole; i++) {
+            Mem.setFloat(row + 4L * i, Float.NEGATIVE_INFINITY);
         }
-        if (i < n) {
-            probabilitiesTail(p, lse, i, n);
-        }
+        return whole;
     }
 
-    private static void probabilitiesTail(long p, float lse, int i, int n) {
-        VectorMask<Float> mask = tail(i, n);
-        store(FloatMath.exp(load(p + 4L * i, mask).sub(lse)), p + 4L * i, mask);
+    /// `p = e^(p - lse)`, n whole vectors.
+    private static void probabilities(long p, float lse, int n) {
+        FloatVector l = all(lse);
+        for (int i = 0; i < n; i += VL) {
+            store(FloatMath.exp(load(p + 4L * i).sub(l)), p + 4L * i);
+        }
     }
 
     /// `dp = scale * p * (dp - delta)`.
