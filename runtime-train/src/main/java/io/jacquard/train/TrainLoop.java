@@ -133,6 +133,8 @@ final class TrainLoop implements AutoCloseable {
 
     private void step(Metrics metrics) throws IOException {
         long start = System.nanoTime();
+        StepEvent event = new StepEvent();
+        event.begin();
         float rate = schedule.at(done);
         step.launch(rate);
         if (done + 1 < config.training().steps()) {
@@ -142,6 +144,11 @@ final class TrainLoop implements AutoCloseable {
         done++;
         tokens += config.tokensPerStep();
         loss = r.loss();
+        event.step = done;
+        event.loss = loss;
+        event.tokens = config.tokensPerStep();
+        event.applied = r.finite();
+        event.commit();
         double took = (System.nanoTime() - start) / 1e9;
         Metrics.Step line = new Metrics.Step(
                 done, r.loss(), rate, r.gradientNorm(), tokens, config.tokensPerStep() / took, seconds(), r.finite());

@@ -16,6 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordingFile;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -50,6 +52,23 @@ class TrainerTest {
         Trainer.Outcome outcome = trainer[0].start();
         assertFalse(outcome.complete());
         assertEquals(step, outcome.step());
+    }
+
+    @Test
+    void theFlightRecorderSeesTheSteps() throws IOException {
+        Path file = directory.resolve("steps.jfr");
+        try (Recording recording = new Recording()) {
+            recording.start();
+            whole(TinyRun.config(directory, "recorded").set("training.steps=3"));
+            recording.stop();
+            recording.dump(file);
+        }
+        assertEquals(
+                List.of(1L, 2L, 3L),
+                RecordingFile.readAllEvents(file).stream()
+                        .filter(e -> e.getEventType().getName().equals("io.jacquard.Step") && e.getBoolean("applied"))
+                        .map(e -> e.getLong("step"))
+                        .toList());
     }
 
     @Test
