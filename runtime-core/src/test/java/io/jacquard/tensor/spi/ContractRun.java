@@ -10,10 +10,10 @@ import java.util.stream.Stream;
 public final class ContractRun {
     private ContractRun() {}
 
-    /// The first case of `methods` that fails, with its message.
-    public static Optional<String> firstFailure(Session session, Set<String> methods) {
+    /// The first case of `methods`, with a name that matches `names`, that fails, with its message.
+    public static Optional<String> firstFailure(Session session, Set<String> methods, String names) {
         List<Trial.Case> cases = KernelsContract.table().stream()
-                .filter(c -> methods.contains(c.method()))
+                .filter(c -> methods.contains(c.method()) && c.name().matches(names))
                 .toList();
         return Stream.concat(
                         cases.stream().map(c -> failure(c, "", () -> c.run(session, 0))),

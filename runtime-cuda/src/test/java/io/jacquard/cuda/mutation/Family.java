@@ -23,27 +23,29 @@ import java.util.regex.Pattern;
 
 /// A kernel file with the headers that it shares with few others, and the methods of [io.jacquard.tensor.spi.Kernels]
 /// that run on it, on a device of compute capability `capability`; `count` mutants of it are wanted.
-record Family(String name, int capability, int count, Set<String> methods, List<Source> sources) {
+/// `cases` is a pattern of the names of those cases that are worth their time.
+record Family(String name, int capability, int count, String cases, Set<String> methods, List<Source> sources) {
     // What everything rests on has tests of its own.
     private static final Set<String> FOUNDATION = Set.of("kernel.cuh", "types.cuh");
 
     private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"([^\"]+)\"");
 
     Family withCount(int mutants) {
-        return new Family(name, capability, mutants, methods, sources);
+        return new Family(name, capability, mutants, cases, methods, sources);
     }
 
-    /// Lines `name capability count: method method ...`.
+    /// Lines `name capability count [cases]: method method ...`.
     static List<Family> read(Path list, Path nativeFolder) throws IOException {
         List<Family> families = new ArrayList<>();
         for (String line : Files.readAllLines(list)) {
             if (!line.isBlank() && !line.startsWith("#")) {
                 String[] halves = line.split(":", 2);
-                String[] head = halves[0].strip().split(" +", 3);
+                String[] head = halves[0].strip().split(" +", 4);
                 families.add(new Family(
                         head[0],
                         Integer.parseInt(head[1]),
                         Integer.parseInt(head[2]),
+                        head.length > 3 ? head[3] : ".*",
                         Set.of(halves[1].strip().split(" +")),
                         sources(nativeFolder, head[0])));
             }

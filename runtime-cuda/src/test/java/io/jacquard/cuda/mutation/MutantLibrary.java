@@ -86,7 +86,7 @@ final class MutantLibrary {
     /// around it (macros, instantiations).
     private boolean dropBlamed(String errors) throws IOException {
         List<Integer> blamed = new ArrayList<>();
-        String[] parts = errors.split("error: ", -1);
+        String[] parts = errors.split("error: |sorry, unimplemented: ", -1);
         for (int i = 0; i + 1 < parts.length; i++) {
             List<Integer> candidates = new ArrayList<>();
             Matcher place = PLACE.matcher(parts[i] + parts[i + 1]);

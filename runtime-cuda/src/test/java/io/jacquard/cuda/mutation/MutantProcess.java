@@ -39,7 +39,8 @@ final class MutantProcess implements AutoCloseable {
                 "-classpath",
                 System.getProperty("java.class.path"),
                 MutantRunner.class.getName(),
-                Integer.toString(family.capability())));
+                Integer.toString(family.capability()),
+                family.cases()));
         command.addAll(family.methods());
     }
 

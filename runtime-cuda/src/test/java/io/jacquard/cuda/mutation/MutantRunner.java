@@ -24,11 +24,11 @@ final class MutantRunner {
     private MutantRunner() {}
 
     public static void main(String[] arguments) throws IOException {
-        Set<String> methods = Set.copyOf(Arrays.asList(arguments).subList(1, arguments.length));
+        Set<String> methods = Set.copyOf(Arrays.asList(arguments).subList(2, arguments.length));
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             int number = Integer.parseInt(line);
-            String answer = number < 0 ? reached(-number) : failure(number, arguments[0], methods);
+            String answer = number < 0 ? reached(-number) : failure(number, arguments, methods);
             System.out.println(ANSWER + number + " " + answer.replaceAll("\\s+", " "));
         }
     }
@@ -40,12 +40,12 @@ final class MutantRunner {
                 .collect(Collectors.joining(" "));
     }
 
-    private static String failure(int number, String capability, Set<String> methods) {
+    private static String failure(int number, String[] arguments, Set<String> methods) {
         Emulator.chooseMutation(number);
         // Loops over a grid take several turns, at the sizes of tests, on one only.
         Emulator.configure("multiprocessors", "1");
-        Session session = EmulatedDevice.open(Integer.parseInt(capability));
-        Optional<String> failure = ContractRun.firstFailure(session, methods);
+        Session session = EmulatedDevice.open(Integer.parseInt(arguments[0]));
+        Optional<String> failure = ContractRun.firstFailure(session, methods, arguments[1]);
         try {
             session.close();
         } catch (RuntimeException e) {

@@ -38,7 +38,9 @@ final class MutationReport {
                 All mutants of a family are compiled at once, each behind a number that is chosen while the kernels run: one
                 compilation and a second or so per mutant. Which places are broken follows from a hash of their lines, so the
                 same sources give the same mutants, and operators take turns. The unbroken kernels run before and after every
-                family: an alarm then fails the run. `mvn verify` runs a sample of two families. Survivors are explained in
+                family: an alarm then fails the run. Of attention and matrix products a few sizes are run, named in
+                `native/mutations/families.txt`; a family that is there but not in the table below has not been run yet. `mvn
+                verify` runs a sample of two families. Survivors are explained in
                 `native/mutations/survivors.txt`.
 
                 """);

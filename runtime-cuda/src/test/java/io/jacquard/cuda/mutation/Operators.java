@@ -18,9 +18,10 @@ final class Operators {
             Pattern.compile("\\*?[A-Za-z_]\\w*(?:(?:\\.|->)\\w+|\\[[^;=]*?\\])* (?:[-+*/|&^]|<<|>>)?= ");
     private static final Pattern COMPARISON = Pattern.compile(" (?:<|<=|>|>=|==|!=) ");
     private static final Pattern INDEX = Pattern.compile("(?<=[\\w\\])])\\[");
-    private static final Pattern DECLARED = Pattern.compile(
-            "(?:(?:const|static|volatile|__shared__|alignas\\(\\w+\\)|unsigned|typename)\\s+)*(?!return|else)[\\w:]+(?:<.*>)?[&*]?\\s+"
-                    + "[\\w, \\[\\]]*");
+    private static final String DECLARATOR = "\\w+(?:\\[[^\\]]*\\])*";
+    private static final Pattern DECLARED =
+            Pattern.compile("(?:(?:const|static|volatile|__shared__|alignas\\(\\w+\\)|unsigned|typename)\\s+)*"
+                    + "(?!return|else)[\\w:]+(?:<.*>)?[&*]?\\s+" + DECLARATOR + "(?:,\\s*" + DECLARATOR + ")*");
     private static final Pattern DIVISION = Pattern.compile(" (?:%|/|&) ");
     private static final Pattern SHIFT = Pattern.compile(" (?:<<|>>) ");
     private static final Pattern THREAD = Pattern.compile("\\b(?:threadIdx|blockIdx)\\.[xyz]|\\bgridThread\\(\\)");
@@ -75,7 +76,7 @@ final class Operators {
     }
 
     private void add(String operator, int from, int to, String broken, Mutation.Edit... edits) {
-        if (from < to) {
+        if (from < to && !sizesAnArray(from)) {
             Mutation first = new Mutation(source, 1, operator, from, to, broken, List.of(edits));
             int occurrence = seen.merge(first.key(), 1, Integer::sum);
             found.add(new Mutation(source, occurrence, operator, from, to, broken, first.edits()));
@@ -148,6 +149,18 @@ final class Operators {
                 add("index", open + 1, close, "mutation_on(@) + (", ")", inner + " + 1");
             }
         }
+    }
+
+    private boolean sizesAnArray(int at) {
+        int depth = 0;
+        for (int i = at - 1; i >= 0 && ";{}".indexOf(code.charAt(i)) < 0; i--) {
+            if (code.charAt(i) == ']') {
+                depth++;
+            } else if (code.charAt(i) == '[' && --depth < 0) {
+                return declares(i);
+            }
+        }
+        return false;
     }
 
     private boolean declares(int at) {
