@@ -25,7 +25,10 @@ class KillTest {
     static Path directory = Path.of("");
 
     private static Process child(Path config, Path run, Path log) throws IOException {
+        // a JVM keeps ignoring an interrupt that its parent ignores, as a shell's background jobs do
         List<String> command = new ArrayList<>(List.of(
+                "env",
+                "--default-signal=INT",
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-modules",
                 "jdk.incubator.vector",
