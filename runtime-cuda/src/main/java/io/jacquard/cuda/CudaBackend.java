@@ -4,6 +4,7 @@ import io.jacquard.cuda.driver.CapturedGraph;
 import io.jacquard.cuda.driver.Gpu;
 import io.jacquard.cuda.driver.KernelLibrary;
 import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.cuda.driver.Stopwatch;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.Graph;
@@ -19,6 +20,7 @@ final class CudaBackend implements Backend {
     private final KernelLibrary library;
     private final Launcher launcher;
     private final Kernels kernels;
+    private final Stopwatch stopwatch;
     private final Set<Long> reserved = new LinkedHashSet<>();
 
     CudaBackend(Device device, Gpu gpu) {
@@ -27,6 +29,7 @@ final class CudaBackend implements Backend {
         this.library = KernelImages.load(gpu);
         this.launcher = new Launcher(gpu, library);
         this.kernels = new CudaKernels(launcher);
+        this.stopwatch = new Stopwatch(gpu);
     }
 
     @Override
@@ -93,6 +96,12 @@ final class CudaBackend implements Backend {
         gpu.synchronize();
     }
 
+    @Override
+    public double micros(Runnable work) {
+        refuseInCapture("micros");
+        return stopwatch.micros(work);
+    }
+
     private void refuseInCapture(String what) {
         if (gpu.isCapturing()) {
             throw new IllegalStateException(
@@ -140,6 +149,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public void close() {
+        stopwatch.close();
         launcher.close();
         reserved.forEach(gpu::free);
         reserved.clear();

@@ -10,6 +10,7 @@ import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.Roofline;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -141,6 +142,29 @@ final class CudaBackendTest {
                 .float32(1f)
                 .int64(1L << 30)
                 .run(1, 256);
+    }
+
+    @Test
+    void theDeviceTimesWhatIsLaunched() {
+        try (Session session = EmulatedDevice.open(90)) {
+            Tensor x = Tensor.empty(Shape.of(8), DType.F32);
+            double micros = session.backend().micros(() -> x.kernels().fill(x, 3f));
+            assertTrue(micros > 0 && micros < 60e6, () -> "microseconds: " + micros);
+            assertEquals(3f, x.rows(0, 1).item());
+            assertThrows(
+                    IllegalStateException.class,
+                    () -> session.capture(() -> session.backend().micros(() -> {})));
+        }
+    }
+
+    @Test
+    void theRooflineIsThatOfTheDevice() {
+        try (Session _ = EmulatedDevice.open(90)) {
+            Roofline roofline = Roofline.of("cuda");
+            assertTrue(roofline.gigabytesPerSecond() > 0);
+            assertTrue(roofline.teraflops(DType.BF16) > 0);
+            assertTrue(roofline.toString().startsWith("cuda:0, copy "), roofline::toString);
+        }
     }
 
     @Test

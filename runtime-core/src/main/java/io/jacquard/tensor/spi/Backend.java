@@ -35,6 +35,17 @@ public interface Backend extends AutoCloseable {
     /// Waits until everything launched so far is done. Refused during capture.
     void synchronize();
 
+    /// Runs `work` behind what was launched before, waits for it, and says how many microseconds the device took.
+    /// On a device behind the host the time includes what the host needs to reach it with a first launch, some
+    /// microseconds: time many launches at once where they are short. Refused during capture.
+    default double micros(Runnable work) {
+        synchronize();
+        long start = System.nanoTime();
+        work.run();
+        synchronize();
+        return (System.nanoTime() - start) / 1e3;
+    }
+
     /// Records the launches of `work` without running them; [Graph#replay] runs them, at the same addresses.
     Graph capture(Runnable work);
 
