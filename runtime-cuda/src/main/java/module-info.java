@@ -4,6 +4,8 @@ module io.jacquard.cuda {
     requires io.jacquard.core;
     requires io.jacquard.kernels;
     requires jdk.jfr;
+    requires org.bytedeco.cuda;
+    requires org.bytedeco.javacpp;
 
     provides io.jacquard.tensor.spi.BackendProvider with
             io.jacquard.cuda.CudaProvider;

@@ -70,7 +70,7 @@ public final class Cubins {
         Path cache = Optional.ofNullable(System.getProperty("jacquard.cache"))
                 .map(Path::of)
                 .orElseGet(() -> Path.of(System.getProperty("user.home", "."), ".cache", "jacquard"));
-        NvrtcPlaces places = new NvrtcPlaces(System.getenv(), cache.resolve("nvrtc"));
+        NvrtcPlaces places = new NvrtcPlaces(LibraryPlaces.ofThisProcess(), cache.resolve("nvrtc"));
         Path library = places.find(Optional.ofNullable(System.getProperty("jacquard.nvrtc")))
                 .orElseThrow(() -> new IllegalStateException("no kernels for compute capability " + capability
                         + " in this build (it has "

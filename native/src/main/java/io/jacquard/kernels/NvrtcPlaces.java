@@ -2,17 +2,12 @@ package io.jacquard.kernels;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /// Where `libnvrtc` may be on a machine that runs the kernels.
 final class NvrtcPlaces {
@@ -20,13 +15,13 @@ final class NvrtcPlaces {
     private static final List<String> PACKED = List.of("libnvrtc-builtins.so.13.3", "libnvrtc.so.13");
     private static final String PACKED_FOLDER = "org/bytedeco/cuda/linux-x86_64/";
 
-    private final Map<String, String> environment;
+    private final LibraryPlaces places;
     private final Path cache;
     private final List<String> tried = new ArrayList<>();
 
     /// `cache` is a folder for a library that is on the class path inside a jar.
-    NvrtcPlaces(Map<String, String> environment, Path cache) {
-        this.environment = environment;
+    NvrtcPlaces(LibraryPlaces places, Path cache) {
+        this.places = places;
         this.cache = cache;
     }
 
@@ -44,7 +39,7 @@ final class NvrtcPlaces {
         if (packed.isPresent()) {
             return packed;
         }
-        for (Path folder : folders()) {
+        for (Path folder : places.folders()) {
             Optional<Path> found = in("", folder);
             if (found.isPresent()) {
                 return found;
@@ -58,66 +53,7 @@ final class NvrtcPlaces {
         if (Files.isRegularFile(place)) {
             return Optional.of(place);
         }
-        return expand(place, NAME).stream().findFirst();
-    }
-
-    private Set<Path> folders() {
-        Set<Path> folders = new LinkedHashSet<>();
-        for (String path : environment.getOrDefault("LD_LIBRARY_PATH", "").split(":", -1)) {
-            if (!path.isBlank()) {
-                folders.add(Path.of(path));
-            }
-        }
-        for (String home : List.of("CUDA_HOME", "CUDA_PATH")) {
-            if (environment.containsKey(home)) {
-                folders.add(Path.of(environment.get(home), "lib64"));
-            }
-        }
-        folders.add(Path.of("/usr/local/cuda/lib64"));
-        expand(Path.of("/usr/local"), "cuda-*").forEach(toolkit -> folders.add(toolkit.resolve("lib64")));
-        folders.add(Path.of("/usr/lib/x86_64-linux-gnu"));
-        folders.add(Path.of("/usr/lib64"));
-        for (Path packages : pythonPackages()) {
-            expand(packages.resolve("nvidia"), "*").forEach(part -> folders.add(part.resolve("lib")));
-        }
-        return folders;
-    }
-
-    // PyTorch's wheels bring NVIDIA's libraries: on many GPU servers these are the only ones.
-    private List<Path> pythonPackages() {
-        List<Path> packages = new ArrayList<>();
-        List<Path> roots = new ArrayList<>();
-        for (String variable : List.of("VIRTUAL_ENV", "CONDA_PREFIX")) {
-            if (environment.containsKey(variable)) {
-                roots.add(Path.of(environment.get(variable), "lib"));
-            }
-        }
-        if (environment.containsKey("HOME")) {
-            roots.add(Path.of(environment.get("HOME"), ".local", "lib"));
-        }
-        roots.add(Path.of("/usr/local/lib"));
-        roots.add(Path.of("/usr/lib"));
-        for (Path root : roots) {
-            for (Path python : expand(root, "python3*")) {
-                packages.add(python.resolve("site-packages"));
-                packages.add(python.resolve("dist-packages"));
-            }
-        }
-        return packages;
-    }
-
-    // In reverse order: the newest version first.
-    private static List<Path> expand(Path folder, String pattern) {
-        if (!Files.isDirectory(folder)) {
-            return List.of();
-        }
-        List<Path> found = new ArrayList<>();
-        try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, pattern)) {
-            entries.forEach(found::add);
-        } catch (IOException e) {
-            return List.of(); // a folder we may not list holds nothing for us
-        }
-        return found.stream().sorted(Comparator.reverseOrder()).toList();
+        return LibraryPlaces.expand(place, NAME).stream().findFirst();
     }
 
     private Optional<Path> fromClassPath() {

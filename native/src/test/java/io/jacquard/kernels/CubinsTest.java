@@ -95,18 +95,22 @@ class CubinsTest {
         assertFalse(first.getFirst().log().isEmpty());
     }
 
+    private static LibraryPlaces places(Map<String, String> environment) {
+        return new LibraryPlaces(_ -> null, environment);
+    }
+
     @Test
     void libraryIsFoundInAFolder() {
         assertEquals(
                 Optional.of(Path.of(library)),
-                new NvrtcPlaces(Map.of(), cache)
+                new NvrtcPlaces(places(Map.of()), cache)
                         .find(Optional.of(Path.of(library).getParent().toString())));
     }
 
     @Test
     void environmentIsSearched() {
         String folder = Path.of(library).getParent().toString();
-        NvrtcPlaces places = new NvrtcPlaces(Map.of("LD_LIBRARY_PATH", "/nowhere::" + folder), cache);
+        NvrtcPlaces places = new NvrtcPlaces(places(Map.of("LD_LIBRARY_PATH", "/nowhere::" + folder)), cache);
         assertEquals(Optional.of(Path.of(library)), places.find(Optional.empty()));
         assertEquals(List.of("org.bytedeco:cuda-redist on the class path", "/nowhere", folder), places.tried());
     }
@@ -116,7 +120,7 @@ class CubinsTest {
         Path lib = Files.createDirectories(cache.resolve("venv/lib/python3.12/site-packages/nvidia/cu13/lib"));
         Files.createFile(lib.resolve("libnvrtc.so.13"));
         NvrtcPlaces places = new NvrtcPlaces(
-                Map.of("VIRTUAL_ENV", cache.resolve("venv").toString(), "CUDA_HOME", "/opt/cuda"), cache);
+                places(Map.of("VIRTUAL_ENV", cache.resolve("venv").toString(), "CUDA_HOME", "/opt/cuda")), cache);
         Optional<Path> found = places.find(Optional.empty());
         assertTrue(places.tried().contains("/opt/cuda/lib64"), places.tried().toString());
         assertTrue(

@@ -1,5 +1,6 @@
 package io.jacquard.cuda.driver;
 
+import io.jacquard.kernels.LibraryPlaces;
 import io.jacquard.tensor.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -12,6 +13,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The driver's library file. A process opens one, at first use, and keeps it.
@@ -22,15 +24,10 @@ final class DriverLibrary {
 
     /// In the order in which they are tried: the loader's own search first, then where containers, WSL and
     /// distributions put the file without telling the loader.
-    private static final List<String> PLACES = List.of(
-            "libcuda.so.1",
-            "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
-            "/usr/lib/aarch64-linux-gnu/libcuda.so.1",
-            "/usr/lib64/libcuda.so.1",
-            "/usr/lib/wsl/lib/libcuda.so.1",
-            "/usr/local/nvidia/lib64/libcuda.so.1",
-            "/usr/local/cuda/compat/libcuda.so.1",
-            "/run/opengl-driver/lib/libcuda.so.1");
+    private static final List<String> PLACES = Stream.concat(
+                    Stream.of("libcuda.so.1"),
+                    LibraryPlaces.DRIVER_FOLDERS.stream().map(folder -> folder + "/libcuda.so.1"))
+            .toList();
 
     private static @Nullable DriverLibrary opened;
 
