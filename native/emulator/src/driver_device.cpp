@@ -27,8 +27,14 @@ static pthread_key_t currentKey() {
 }
 static void* const CONTEXT = (void*)0x1ac0;
 
+static std::map<std::string, int>& counts() {
+    static auto* map = new std::map<std::string, int>;
+    return *map;
+}
+
 int call(const char* name, Needs needs, const std::function<int()>& body) {
     std::lock_guard<std::recursive_mutex> guard(mutex());
+    counts()[name]++;
     const char* outer = callName;
     callName = name;
     int result;
@@ -331,6 +337,13 @@ EXPORT int cuGetErrorString(int code, const char** text) {
 // The last error in full: what a launch found, or why a call was refused. Empty if none; valid until the next error.
 EXPORT const char* jacquard_emulator_error() {
     return lastError.c_str();
+}
+
+// How often a function of the driver was called: for tests that count waits.
+EXPORT int jacquard_emulator_calls(const char* function) {
+    std::lock_guard<std::recursive_mutex> guard(mutex());
+    const auto found = counts().find(function);
+    return found == counts().end() ? 0 : found->second;
 }
 
 // Settings at run time: see docs/emulator.md. 0, or 1 for an unknown key or value.

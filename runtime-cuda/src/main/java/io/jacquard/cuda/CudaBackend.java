@@ -9,6 +9,7 @@ import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.Kernels;
+import io.jacquard.tensor.spi.Pending;
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashSet;
 import java.util.Set;
@@ -88,6 +89,12 @@ final class CudaBackend implements Backend {
     public void download(MemorySegment destination, long source) {
         refuseInCapture("download");
         gpu.download(destination, source);
+    }
+
+    @Override
+    public Pending downloadLater(MemorySegment destination, long source) {
+        refuseInCapture("downloadLater");
+        return gpu.downloadLater(destination, source);
     }
 
     @Override

@@ -23,6 +23,7 @@ public final class Metrics implements AutoCloseable {
     /// @param loss mean over the step's tokens, in nats
     /// @param gradientNorm before clipping
     /// @param tokens read by the run so far
+    /// @param tokensPerSecond of this step, from the end of the one before or from its launch, whichever was later
     /// @param seconds that the run has taken so far, its validations included, the time between stop and resume not
     /// @param finite false if the step was not applied because its loss or gradient was not finite
     public record Step(

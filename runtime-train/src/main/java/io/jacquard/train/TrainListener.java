@@ -10,7 +10,7 @@ public interface TrainListener {
     /// The run begins, or goes on, at `step`.
     default void started(TrainConfig config, long parameters, long trainTokens, long step) {}
 
-    /// A step is done.
+    /// A step is done. The next one may be under way.
     default void stepped(Metrics.Step step) {}
 
     /// The model was scored on the validation set.

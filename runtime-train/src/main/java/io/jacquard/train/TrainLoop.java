@@ -7,6 +7,7 @@ import io.jacquard.nn.DecoderConfig;
 import io.jacquard.nn.Weights;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
+import io.jacquard.tensor.DeviceException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -15,6 +16,10 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// The steps of one run from wherever it stands to its end, with what happens between steps.
+///
+/// A step is launched before the loss of the one before is read, so that the device never waits for the host; unless
+/// that loss is there already, as on the CPU, or something happens between the two, which sees the weights after the
+/// one and before the other.
 final class TrainLoop implements AutoCloseable {
     private static final int SAMPLE_SEED = 1;
 
@@ -28,10 +33,16 @@ final class TrainLoop implements AutoCloseable {
     private final Schedule schedule;
     private final TrainStep step;
 
+    /// A step that was launched and whose loss was not read yet.
+    private record Flight(TrainStep.Launched launched, float rate, StepEvent event, long began) {}
+
+    private @Nullable Flight flight;
+    private long launched;
     private long done;
     private long tokens;
     private double secondsBefore;
     private long began;
+    private long readAt;
     private long saved = -1;
     private long scored = -1;
     private int refused;
@@ -79,6 +90,7 @@ final class TrainLoop implements AutoCloseable {
     void load(Path checkpoint) throws IOException {
         SavedState.Position at = SavedState.load(checkpoint, decoder, optimizer, plan());
         done = at.step();
+        launched = done;
         saved = done;
         tokens = at.tokens();
         secondsBefore = at.seconds();
@@ -98,6 +110,7 @@ final class TrainLoop implements AutoCloseable {
 
     Trainer.Outcome run(BooleanSupplier stop) throws IOException {
         began = System.nanoTime();
+        readAt = began;
         long steps = config.training().steps();
         boolean interrupted = false;
         try (Metrics metrics = Metrics.open(directory.metrics(), done)) {
@@ -105,13 +118,24 @@ final class TrainLoop implements AutoCloseable {
                 step.load(done);
             }
             listener.started(config, decoder.weights().count(), data.train().tokens(), done);
-            while (done < steps && !timeIsUp() && !interrupted) {
-                step(metrics);
+            while (launched < steps && !timeIsUp() && !interrupted) {
+                Flight before = flight;
+                flight = launch();
+                if (before != null) {
+                    read(before, metrics);
+                }
+                if (launched < steps) {
+                    step.load(launched); // while the device works
+                }
+                if (flight.launched.isDone() || isDueAt(launched)) {
+                    land(metrics);
+                }
                 interrupted = stop.getAsBoolean();
-                if (!interrupted) {
+                if (flight == null && !interrupted) {
                     between(metrics);
                 }
             }
+            land(metrics);
             finish(metrics, interrupted);
         }
         return new Trainer.Outcome(
@@ -131,27 +155,47 @@ final class TrainLoop implements AutoCloseable {
         return limit > 0 && seconds() >= 60 * limit;
     }
 
-    private void step(Metrics metrics) throws IOException {
-        long start = System.nanoTime();
+    private Flight launch() {
         StepEvent event = new StepEvent();
         event.begin();
-        float rate = schedule.at(done);
-        step.launch(rate);
-        if (done + 1 < config.training().steps()) {
-            step.load(done + 1); // while the device works
+        long start = System.nanoTime();
+        float rate = schedule.at(launched);
+        Flight f = new Flight(step.launch(rate), rate, event, start);
+        launched++;
+        return f;
+    }
+
+    /// Reads the step under way, if there is one: afterwards the device has nothing to do.
+    private void land(Metrics metrics) throws IOException {
+        Flight f = flight;
+        flight = null;
+        if (f != null) {
+            read(f, metrics);
         }
-        TrainStep.Result r = step.result();
+    }
+
+    private void read(Flight f, Metrics metrics) throws IOException {
+        TrainStep.Result r = f.launched.result();
+        // A step that was launched behind another one begins when that one ends.
+        long start = Math.max(f.began, readAt);
+        readAt = System.nanoTime();
         done++;
         tokens += config.tokensPerStep();
         loss = r.loss();
-        event.step = done;
-        event.loss = loss;
-        event.tokens = config.tokensPerStep();
-        event.applied = r.finite();
-        event.commit();
-        double took = (System.nanoTime() - start) / 1e9;
+        f.event.step = done;
+        f.event.loss = loss;
+        f.event.tokens = config.tokensPerStep();
+        f.event.applied = r.finite();
+        f.event.commit();
         Metrics.Step line = new Metrics.Step(
-                done, r.loss(), rate, r.gradientNorm(), tokens, config.tokensPerStep() / took, seconds(), r.finite());
+                done,
+                r.loss(),
+                f.rate,
+                r.gradientNorm(),
+                tokens,
+                config.tokensPerStep() * 1e9 / (readAt - start),
+                seconds(),
+                r.finite());
         metrics.step(line);
         listener.stepped(line);
         if (r.finite()) {
@@ -175,19 +219,26 @@ final class TrainLoop implements AutoCloseable {
     }
 
     private void between(Metrics metrics) throws IOException {
-        if (due(config.evaluation().every())) {
+        if (isDue(config.evaluation().every(), done)) {
             validate(metrics);
         }
-        if (due(config.samples().every())) {
+        if (isDue(config.samples().every(), done)) {
             sample(metrics);
         }
-        if (due(config.checkpoints().every())) {
+        if (isDue(config.checkpoints().every(), done)) {
             save(metrics);
         }
     }
 
-    private boolean due(long every) {
-        return every > 0 && done % every == 0;
+    /// Whether something has to happen between this step and the next.
+    private boolean isDueAt(long step) {
+        return isDue(config.evaluation().every(), step)
+                || isDue(config.samples().every(), step)
+                || isDue(config.checkpoints().every(), step);
+    }
+
+    private static boolean isDue(long every, long step) {
+        return every > 0 && step % every == 0;
     }
 
     private void validate(Metrics metrics) throws IOException {
@@ -250,7 +301,19 @@ final class TrainLoop implements AutoCloseable {
     @Override
     public void close() throws IOException {
         try (saver) {
+            abandon();
             step.close();
+        }
+    }
+
+    /// Waits for a step whose loss nobody will read: its memory is about to be freed.
+    private void abandon() {
+        if (flight != null) {
+            try {
+                flight.launched.result();
+            } catch (DeviceException _) {
+                // thrown before, by what ended the run
+            }
         }
     }
 }

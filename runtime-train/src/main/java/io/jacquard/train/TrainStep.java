@@ -11,12 +11,15 @@ import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Graph;
+import io.jacquard.tensor.spi.Pending;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// One optimizer step on the device: forward and backward of each micro-batch, then the update.
 ///
 /// What changes from step to step lies in tensors that stay where they are, so that the step can be recorded once and
-/// replayed. Nothing waits for the device between [#launch] and [#result].
+/// replayed. Nothing waits for the device but [Launched#result].
 final class TrainStep implements AutoCloseable {
     /// What came of a step.
     ///
@@ -81,8 +84,36 @@ final class TrainStep implements AutoCloseable {
         }
     }
 
+    /// A step that was started, and perhaps others after it. What it will read is already asked for: the tensors
+    /// that it reads from are those of the next step, too.
+    final class Launched {
+        private final float[] loss = new float[settings.accumulation()];
+        private final float[] norm = new float[2];
+        private final List<Pending> copies = List.of(begin(losses, loss), begin(optimizer.norm(), norm));
+
+        private static Pending begin(Tensor from, float[] to) {
+            return Session.current().backend().downloadLater(MemorySegment.ofArray(to), from.address());
+        }
+
+        /// Whether [#result] would return at once.
+        boolean isDone() {
+            return copies.stream().allMatch(Pending::isDone);
+        }
+
+        /// Waits for this step, not for later ones.
+        Result result() {
+            // the last first: the others came before it in the order of the device
+            copies.reversed().forEach(Pending::await);
+            double sum = 0;
+            for (float l : loss) {
+                sum += l;
+            }
+            return new Result((float) sum, norm[0], norm[1] != 0 && Double.isFinite(sum));
+        }
+    }
+
     /// Starts the step that [#load] prepared.
-    void launch(float rate) {
+    Launched launch(float rate) {
         int valid = 0;
         for (int label : hostLabels) {
             valid += label >= 0 ? 1 : 0;
@@ -100,17 +131,7 @@ final class TrainStep implements AutoCloseable {
                 work();
             }
         }
-    }
-
-    /// Waits for the device.
-    Result result() {
-        double loss = 0;
-        for (float l : losses.toFloats()) {
-            loss += l;
-        }
-        float[] norm = optimizer.norm().toFloats();
-        boolean finite = norm[1] != 0 && Double.isFinite(loss);
-        return new Result((float) loss, norm[0], finite);
+        return new Launched();
     }
 
     private void work() {

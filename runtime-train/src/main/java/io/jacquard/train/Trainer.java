@@ -38,7 +38,8 @@ public final class Trainer {
         this.listener = listener;
     }
 
-    /// Asks a running training to finish its step, save and return.
+    /// Asks a running training to finish the steps that it launched, save and return. On a GPU that is one more
+    /// than the listener has heard of.
     public void requestStop() {
         stop = true;
     }

@@ -32,6 +32,13 @@ public interface Backend extends AutoCloseable {
     /// Waits for the work before it, then copies to host memory. Refused during capture.
     void download(MemorySegment destination, long source);
 
+    /// Begins a copy to host memory behind the work so far and returns: `destination` holds it after
+    /// [Pending#await]. Refused during capture.
+    default Pending downloadLater(MemorySegment destination, long source) {
+        download(destination, source);
+        return Pending.DONE;
+    }
+
     /// Waits until everything launched so far is done. Refused during capture.
     void synchronize();
 

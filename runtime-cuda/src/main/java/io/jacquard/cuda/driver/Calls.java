@@ -47,6 +47,7 @@ final class Calls {
     private static final MethodHandle EVENT_CREATE = LIBRARY.function("cuEventCreate", JAVA_LONG, JAVA_INT);
     private static final MethodHandle EVENT_DESTROY = LIBRARY.function("cuEventDestroy_v2", JAVA_LONG);
     private static final MethodHandle EVENT_RECORD = LIBRARY.function("cuEventRecord", JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle EVENT_QUERY = LIBRARY.function("cuEventQuery", JAVA_LONG);
     private static final MethodHandle EVENT_SYNCHRONIZE = LIBRARY.function("cuEventSynchronize", JAVA_LONG);
     private static final MethodHandle EVENT_ELAPSED_TIME =
             LIBRARY.function("cuEventElapsedTime", JAVA_LONG, JAVA_LONG, JAVA_LONG);
@@ -313,6 +314,14 @@ final class Calls {
             return (int) EVENT_RECORD.invokeExact(event, stream);
         } catch (Throwable t) {
             throw broken("cuEventRecord", t);
+        }
+    }
+
+    static int eventQuery(long event) {
+        try {
+            return (int) EVENT_QUERY.invokeExact(event);
+        } catch (Throwable t) {
+            throw broken("cuEventQuery", t);
         }
     }
 

@@ -17,7 +17,7 @@ final class Events {
     @Name("io.jacquard.Copy")
     @Label("Copy")
     @Category({"Jacquard", "CUDA"})
-    @Description("A copy between host and device; a copy to the host waits for the work before it")
+    @Description("A copy between host and device; one to the host waits for the work before it unless it is read later")
     @StackTrace(false)
     static final class Copy extends Event {
         @Label("To device")

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.spi.Pending;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -27,6 +28,9 @@ public final class Gpu implements AutoCloseable {
 
     private static final int OUT_OF_MEMORY = 2;
 
+    /// What cuEventQuery says before the event.
+    static final int NOT_READY = 600;
+
     private final Driver driver;
     private final int ordinal;
     private final int device;
@@ -39,6 +43,7 @@ public final class Gpu implements AutoCloseable {
     private final MemorySegment result = arena.allocate(256, 8);
     private final long stream;
     private final Staging staging;
+    private final Readbacks readbacks;
     private final boolean synchronous = Boolean.getBoolean(SYNC);
     private boolean capturing;
 
@@ -59,6 +64,7 @@ public final class Gpu implements AutoCloseable {
         check(Calls.streamCreate(result.address(), STREAM_NON_BLOCKING), "cuStreamCreate");
         stream = result.get(JAVA_LONG, 0);
         staging = new Staging(this);
+        readbacks = new Readbacks(this);
     }
 
     private int attribute(int attribute) {
@@ -155,6 +161,16 @@ public final class Gpu implements AutoCloseable {
         event.commit();
     }
 
+    /// Begins a copy to host memory behind the work so far.
+    public Pending downloadLater(MemorySegment destination, long source) {
+        Events.Copy event = new Events.Copy();
+        event.begin();
+        Pending copy = readbacks.start(destination, source);
+        event.bytes = destination.byteSize();
+        event.commit();
+        return copy;
+    }
+
     /// Waits until all that was asked is done.
     public void synchronize() {
         checkLate(Calls.streamSynchronize(stream), "waiting for the device");
@@ -217,6 +233,12 @@ public final class Gpu implements AutoCloseable {
         }
     }
 
+    /// Waits for what was before the event, if it is not done.
+    void awaitEvent(long event, String operation) {
+        int code = Calls.eventQuery(event);
+        checkLate(code == NOT_READY ? Calls.eventSynchronize(event) : code, operation);
+    }
+
     boolean isSynchronous() {
         return synchronous;
     }
@@ -230,6 +252,7 @@ public final class Gpu implements AutoCloseable {
     @Override
     public void close() {
         int _ = Calls.streamSynchronize(stream);
+        readbacks.close();
         staging.close();
         int _ = Calls.streamDestroy(stream);
         int _ = Calls.primaryCtxRelease(device);

@@ -90,7 +90,7 @@ final class Staging implements AutoCloseable {
     }
 
     private void await(Chunk chunk) {
-        gpu.checkLate(Calls.eventSynchronize(chunk.event), "waiting for a copy");
+        gpu.awaitEvent(chunk.event, "waiting for a copy");
     }
 
     @Override

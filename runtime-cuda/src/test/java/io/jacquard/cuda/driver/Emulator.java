@@ -30,6 +30,33 @@ public final class Emulator {
         }
     }
 
+    /// How often the emulated driver was asked for one of these functions; 0 on a real driver.
+    public static int calls(String... functions) {
+        MethodHandle calls =
+                DriverLibrary.get().optional("jacquard_emulator_calls", ADDRESS).orElse(null);
+        int sum = 0;
+        try (Arena arena = Arena.ofConfined()) {
+            for (String function : calls == null ? new String[0] : functions) {
+                sum += (int) calls.invokeExact(arena.allocateFrom(function));
+            }
+            return sum;
+        } catch (Throwable t) {
+            throw new IllegalStateException("emulator: calls failed in Java", t);
+        }
+    }
+
+    /// How often the host has waited for the emulated device, or done what waits for it on a real one.
+    public static int waits() {
+        return calls(
+                "cuCtxSynchronize",
+                "cuEventSynchronize",
+                "cuStreamSynchronize",
+                "cuMemFree_v2",
+                "cuMemcpyDtoD_v2",
+                "cuMemcpyDtoH_v2",
+                "cuMemcpyHtoD_v2");
+    }
+
     /// Puts a mutation in force (0: none) in a library of mutants.
     public static void chooseMutation(int number) {
         mutation("jacquard_choose_mutation", number);
