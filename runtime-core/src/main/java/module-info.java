@@ -10,6 +10,7 @@ module io.jacquard.core {
 
     exports io.jacquard.data;
     exports io.jacquard.data.tokenizer;
+    exports io.jacquard.group;
     exports io.jacquard.io;
     exports io.jacquard.nn;
     exports io.jacquard.ops;

@@ -97,6 +97,12 @@ final class CpuBackend implements Backend {
         refuseInCapture("synchronize");
     }
 
+    /// During capture it is recorded like a launch.
+    @Override
+    public void inOrder(Runnable work) {
+        launch(work);
+    }
+
     @Override
     public Graph capture(Runnable work) {
         if (recording != null) {

@@ -53,6 +53,13 @@ public interface Backend extends AutoCloseable {
         return (System.nanoTime() - start) / 1e3;
     }
 
+    /// Runs `work` on the host after what was launched before, and before what is launched later: how ranks that
+    /// are threads meet between kernels. During capture it would have to wait for the device, and is refused.
+    default void inOrder(Runnable work) {
+        synchronize();
+        work.run();
+    }
+
     /// Records the launches of `work` without running them; [Graph#replay] runs them, at the same addresses.
     Graph capture(Runnable work);
 

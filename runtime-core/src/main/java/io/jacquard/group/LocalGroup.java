@@ -1,0 +1,301 @@
+package io.jacquard.group;
+
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Scope;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Kernels;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// Ranks as threads of this JVM, each with a session of its own. They read each other's tensors where these lie, with
+/// the kernels of their own device, so all devices must reach each other's memory: the CPU, or one GPU.
+///
+/// A sum over n ranks is split: each rank adds up its n-th part, rank 0's first, and the others copy it. So every rank
+/// does the same work, an element is always added in the same order, and is the same on all ranks.
+public final class LocalGroup implements Group {
+    /// How long a rank waits for another that does not come.
+    public static final Duration TIMEOUT = Duration.ofSeconds(30);
+
+    private final Meeting meeting;
+    private final int rank;
+    private @Nullable List<Message> gathering;
+
+    private record Message(@Nullable Tensor out, @Nullable Tensor sent, int peer) {}
+
+    private LocalGroup(Meeting meeting, int rank) {
+        this.meeting = meeting;
+        this.rank = rank;
+    }
+
+    /// Runs `work` once in each of `ranks` threads, this one among them, and returns when all have ended. The
+    /// first failure ends the others and is thrown again.
+    public static void run(int ranks, Consumer<Group> work) {
+        run(ranks, TIMEOUT, work);
+    }
+
+    /// As [#run], with another patience for ranks that do not come.
+    public static void run(int ranks, Duration timeout, Consumer<Group> work) {
+        if (ranks < 1) {
+            throw new IllegalArgumentException("group: " + ranks + " ranks; expected at least 1");
+        }
+        Meeting meeting = new Meeting(ranks, timeout);
+        AtomicReference<@Nullable Throwable> first = new AtomicReference<>();
+        List<Thread> threads = new ArrayList<>();
+        for (int r = 1; r < ranks; r++) {
+            LocalGroup group = new LocalGroup(meeting, r);
+            threads.add(Thread.ofPlatform().name("rank " + r).start(() -> one(group, work, first)));
+        }
+        one(new LocalGroup(meeting, 0), work, first);
+        for (Thread t : threads) {
+            joined(t);
+        }
+        switch (first.get()) {
+            case null -> {}
+            case RuntimeException e -> throw e;
+            case Error e -> throw e;
+            case Throwable t -> throw new AssertionError(t);
+        }
+    }
+
+    private static void one(LocalGroup group, Consumer<Group> work, AtomicReference<@Nullable Throwable> first) {
+        try {
+            work.accept(group);
+        } catch (RuntimeException | Error e) {
+            first.compareAndSet(null, e);
+            group.abort("group: rank " + group.rank + " failed: " + e.getMessage());
+        }
+    }
+
+    private static void joined(Thread t) {
+        boolean interrupted = false;
+        while (t.isAlive()) {
+            try {
+                t.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public int rank() {
+        return rank;
+    }
+
+    @Override
+    public int size() {
+        return meeting.size();
+    }
+
+    @Override
+    public Group split(int color) {
+        Meeting.Seat seat = meeting.split(rank, color);
+        return new LocalGroup(seat.meeting(), seat.rank());
+    }
+
+    // ---- collectives
+
+    @Override
+    public Pending allReduce(Tensor tensor) {
+        Sizes.floating("allReduce", tensor);
+        Tensor[] parts = parts(tensor);
+        String operation = "all-reduce " + tensor;
+        try (Scope _ = Scope.openWithoutGrad("all-reduce")) {
+            Tensor sum = Tensor.empty(parts[rank].shape(), DType.F32);
+            return exchange(operation, parts, () -> {
+                sum(parts[rank], sum);
+                devicesMeet(operation);
+                for (int r = 0; r < parts.length; r++) {
+                    if (r != rank) {
+                        copy(parts[r], meeting.part(r, r));
+                    }
+                }
+            });
+        }
+    }
+
+    @Override
+    public Pending reduceScatter(Tensor out, Tensor in) {
+        Sizes.floating("reduceScatter", in);
+        Sizes.whole("reduceScatter", in, out, size());
+        try (Scope _ = Scope.openWithoutGrad("reduce-scatter")) {
+            Tensor sum = Tensor.empty(out.shape(), DType.F32);
+            return exchange("reduce-scatter " + in, parts(in), () -> sum(out, sum));
+        }
+    }
+
+    /// `out` = the sum of this rank's part of all ranks, through `sum`: `out` may lie in one of the operands.
+    private void sum(Tensor out, Tensor sum) {
+        Kernels kernels = out.kernels();
+        for (int r = 0; r < size(); r++) {
+            kernels.axpby(sum, 1f, meeting.part(r, rank), r == 0 ? 0f : 1f);
+        }
+        kernels.cast(out, sum);
+    }
+
+    @Override
+    public Pending allGather(Tensor out, Tensor in) {
+        Sizes.whole("allGather", out, in, size());
+        Tensor[] parts = parts(out);
+        return exchange("all-gather " + in, new Tensor[] {in}, () -> {
+            for (int r = 0; r < parts.length; r++) {
+                copy(parts[r], meeting.part(r, 0));
+            }
+        });
+    }
+
+    @Override
+    public Pending broadcast(Tensor tensor, int root) {
+        Sizes.rank("broadcast", root, size());
+        return exchange(
+                "broadcast of rank " + root + "'s " + tensor,
+                new Tensor[] {tensor},
+                () -> copy(tensor, meeting.part(root, 0)));
+    }
+
+    @Override
+    public Pending allToAll(Tensor out, Tensor in) {
+        Sizes.exchange(out, in, size());
+        Tensor[] to = parts(out);
+        return exchange("all-to-all " + in, parts(in), () -> {
+            for (int r = 0; r < to.length; r++) {
+                copy(to[r], meeting.part(r, rank));
+            }
+        });
+    }
+
+    @Override
+    public void barrier() {
+        exchange("barrier", new Tensor[0], () -> {});
+    }
+
+    /// The threads meet to see each other's tensors while they launch, the devices before and after they read them:
+    /// at a replay, only the devices do.
+    private Pending exchange(String operation, Tensor[] mine, Runnable launches) {
+        if (gathering != null) {
+            throw new IllegalStateException("group: grouped() takes sends and receives only");
+        }
+        meeting.meet(rank, operation, mine);
+        devicesMeet(operation);
+        launches.run();
+        devicesMeet(operation);
+        meeting.leave(rank);
+        return Pending.DONE;
+    }
+
+    private void devicesMeet(String operation) {
+        inOrder(() -> meeting.arrive(rank, operation));
+    }
+
+    private static void inOrder(Runnable work) {
+        Session.current().backend().inOrder(work);
+    }
+
+    private static void copy(Tensor out, Tensor in) {
+        if (out.address() != in.address()) {
+            out.kernels().cast(out, in);
+        }
+    }
+
+    /// As equal parts as there are ranks, of whole elements.
+    private Tensor[] parts(Tensor t) {
+        Tensor flat = t.detach();
+        Tensor[] parts = new Tensor[size()];
+        for (int r = 0; r < parts.length; r++) {
+            long from = t.size() * r / parts.length;
+            long to = t.size() * (r + 1) / parts.length;
+            parts[r] = flat.slice(from, Shape.of(Math.toIntExact(to - from)));
+        }
+        return parts;
+    }
+
+    // ---- two ranks
+
+    @Override
+    public Pending send(Tensor tensor, int to) {
+        Sizes.other("send", to, rank, size());
+        return message(new Message(null, tensor, to));
+    }
+
+    @Override
+    public Pending receive(Tensor out, int from) {
+        Sizes.other("receive", from, rank, size());
+        return message(new Message(out, null, from));
+    }
+
+    private Pending message(Message m) {
+        if (gathering != null) {
+            gathering.add(m);
+        } else {
+            deliver(List.of(m));
+        }
+        return Pending.DONE;
+    }
+
+    @Override
+    public Pending grouped(Runnable calls) {
+        if (gathering != null) {
+            throw new IllegalStateException("group: grouped() inside grouped()");
+        }
+        List<Message> all = new ArrayList<>();
+        gathering = all;
+        try {
+            calls.run();
+        } finally {
+            gathering = null;
+        }
+        deliver(all);
+        return Pending.DONE;
+    }
+
+    private void deliver(List<Message> messages) {
+        List<Meeting.Mail> sent = new ArrayList<>();
+        for (Message m : messages) {
+            if (m.sent != null) {
+                Meeting.Mail mail = meeting.post(rank, m.peer, m.sent);
+                sent.add(mail);
+                inOrder(() -> meeting.ready(mail));
+            }
+        }
+        for (Message m : messages) {
+            if (m.out != null) {
+                take(m.out, m.peer);
+            }
+        }
+        for (Meeting.Mail mail : sent) {
+            inOrder(() -> meeting.waitUntilTaken(mail));
+            meeting.waitUntilOpened(mail);
+        }
+    }
+
+    private void take(Tensor out, int from) {
+        Meeting.Mail mail = meeting.waitForMail(from, rank);
+        if (out.size() != mail.tensor.size() || out.dtype() != mail.tensor.dtype()) {
+            String why = "group: rank " + from + " sent " + mail.tensor + ", rank " + rank + " receives " + out;
+            abort(why);
+            throw new IllegalStateException(why);
+        }
+        inOrder(() -> meeting.waitUntilReady(mail));
+        copy(out, mail.tensor);
+        inOrder(() -> meeting.taken(mail));
+        meeting.opened(mail);
+    }
+
+    @Override
+    public void abort(String why) {
+        meeting.abort(why);
+    }
+
+    /// Nothing is held: the memory is the ranks' own.
+    @Override
+    public void close() {}
+}
