@@ -5,9 +5,9 @@ import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import io.jacquard.tensor.spi.Kernels;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
@@ -21,6 +21,10 @@ import org.jspecify.annotations.Nullable;
 public final class LocalGroup implements Group {
     /// How long a rank waits for another that does not come.
     public static final Duration TIMEOUT = Duration.ofSeconds(30);
+
+    /// Elements summed at once, 1 MiB of F32: it stays in a core's second-level cache while all ranks' are added,
+    /// and a sum needs no memory that grows with its operands.
+    private static final long PIECE = 1 << 18;
 
     private final Meeting meeting;
     private final int rank;
@@ -107,39 +111,68 @@ public final class LocalGroup implements Group {
     @Override
     public Pending allReduce(Tensor tensor) {
         Sizes.floating("allReduce", tensor);
-        Tensor[] parts = parts(tensor);
+        Tensor[][] pieces = pieces(parts(tensor));
         String operation = "all-reduce " + tensor;
-        try (Scope _ = Scope.openWithoutGrad("all-reduce")) {
-            Tensor sum = Tensor.empty(parts[rank].shape(), DType.F32);
-            return exchange(operation, parts, () -> {
-                sum(parts[rank], sum);
-                devicesMeet(operation);
-                for (int r = 0; r < parts.length; r++) {
+        return exchange(operation, flat(pieces), () -> {
+            sum(pieces[rank], pieces);
+            devicesMeet(operation);
+            int i = 0;
+            for (int r = 0; r < pieces.length; r++) {
+                for (Tensor piece : pieces[r]) {
                     if (r != rank) {
-                        copy(parts[r], meeting.part(r, r));
+                        copy(piece, meeting.part(r, i));
                     }
+                    i++;
                 }
-            });
-        }
+            }
+        });
     }
 
     @Override
     public Pending reduceScatter(Tensor out, Tensor in) {
         Sizes.floating("reduceScatter", in);
         Sizes.whole("reduceScatter", in, out, size());
-        try (Scope _ = Scope.openWithoutGrad("reduce-scatter")) {
-            Tensor sum = Tensor.empty(out.shape(), DType.F32);
-            return exchange("reduce-scatter " + in, parts(in), () -> sum(out, sum));
+        Tensor[][] pieces = pieces(parts(in));
+        return exchange("reduce-scatter " + in, flat(pieces), () -> sum(pieces(out), pieces));
+    }
+
+    /// `out` = the sum of this rank's pieces over all ranks: `out` may lie in an operand.
+    private void sum(Tensor[] out, Tensor[][] pieces) {
+        int first = 0;
+        for (int r = 0; r < rank; r++) {
+            first += pieces[r].length;
+        }
+        for (int i = 0; i < out.length; i++) {
+            try (Scope _ = Scope.openWithoutGrad("sum over ranks")) {
+                Tensor sum = Tensor.empty(out[i].shape(), DType.F32);
+                for (int r = 0; r < size(); r++) {
+                    sum.kernels().axpby(sum, 1f, meeting.part(r, first + i), r == 0 ? 0f : 1f);
+                }
+                sum.kernels().cast(out[i], sum);
+            }
         }
     }
 
-    /// `out` = the sum of this rank's part of all ranks, through `sum`: `out` may lie in one of the operands.
-    private void sum(Tensor out, Tensor sum) {
-        Kernels kernels = out.kernels();
-        for (int r = 0; r < size(); r++) {
-            kernels.axpby(sum, 1f, meeting.part(r, rank), r == 0 ? 0f : 1f);
+    /// Views are made by the rank that owns the memory: others only read through them.
+    private static Tensor[][] pieces(Tensor[] parts) {
+        Tensor[][] pieces = new Tensor[parts.length][];
+        for (int r = 0; r < parts.length; r++) {
+            pieces[r] = pieces(parts[r]);
         }
-        kernels.cast(out, sum);
+        return pieces;
+    }
+
+    private static Tensor[] pieces(Tensor part) {
+        Tensor[] pieces = new Tensor[Math.toIntExact(Math.ceilDiv(part.size(), PIECE))];
+        for (int i = 0; i < pieces.length; i++) {
+            long from = i * PIECE;
+            pieces[i] = part.detach().slice(from, Shape.of((int) Math.min(PIECE, part.size() - from)));
+        }
+        return pieces;
+    }
+
+    private static Tensor[] flat(Tensor[][] pieces) {
+        return Arrays.stream(pieces).flatMap(Arrays::stream).toArray(Tensor[]::new);
     }
 
     @Override

@@ -1,5 +1,7 @@
 package io.jacquard.optim;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.nn.Weights;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
@@ -9,65 +11,64 @@ import java.util.SequencedMap;
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), one pass over the flat weights.
 ///
-/// **Memory**: 8 bytes per parameter, 12 where the weights are not F32 (their F32 master).
+/// **Memory**: 8 bytes per parameter, 12 where the weights are not F32 (their F32 master), divided by the ranks.
 public final class AdamW implements Optimizer {
-    private final Weights weights;
+    private final Shard shard;
     private final AdamWSettings settings;
-    private final Tensor master;
     private final Tensor m;
     private final Tensor v;
     private final Tensor step;
-    private final Tensor norm;
-    private final Tensor decays;
 
-    /// Allocates the state in the current scope.
+    /// For weights of this process alone. Allocates the state in the current scope.
     public AdamW(Weights weights, AdamWSettings settings) {
-        this.weights = weights;
+        this(weights, settings, new SoloGroup());
+    }
+
+    /// For weights that are the same in all ranks of `group`, while each has gradients of its own data. Allocates
+    /// the state of this rank's slice in the current scope.
+    ///
+    /// @throws IllegalArgumentException if the weights were not made for as many shards
+    public AdamW(Weights weights, AdamWSettings settings, Group group) {
         this.settings = settings;
-        Shape flat = weights.values().shape();
-        master = Optimizer.master(weights);
-        m = Tensor.zeros(flat, DType.F32).named("first moment");
-        v = Tensor.zeros(flat, DType.F32).named("second moment");
+        shard = new Shard(weights, group);
+        m = shard.state("first moment");
+        v = shard.state("second moment");
         step = Tensor.zeros(Shape.of(1), DType.I32);
-        norm = Tensor.zeros(Shape.of(2), DType.F32);
-        decays = Optimizer.decayTable(weights);
     }
 
     @Override
     public void step(Tensor learningRate) {
-        weights.settleGradients();
-        Tensor g = weights.gradients();
-        g.kernels().norm(norm, g);
-        g.kernels().count(step, norm, 1);
-        g.kernels()
+        shard.reduce();
+        step.kernels().count(step, shard.norm(), 1);
+        step.kernels()
                 .adamW(
-                        weights.values(),
-                        master,
+                        shard.values(),
+                        shard.master(),
                         m,
                         v,
-                        g,
+                        shard.gradients(),
                         learningRate,
                         step,
-                        norm,
-                        decays,
+                        shard.norm(),
+                        shard.decays(),
                         settings.beta1(),
                         settings.beta2(),
                         settings.epsilon(),
                         settings.weightDecay(),
                         settings.clip());
-        weights.freshGradients();
+        shard.publish();
     }
 
     @Override
     public Tensor norm() {
-        return norm;
+        return shard.norm();
     }
 
     @Override
     public SequencedMap<String, Tensor> state() {
         SequencedMap<String, Tensor> state = new LinkedHashMap<>();
-        if (master != weights.values()) {
-            state.put("master", master);
+        if (shard.hasMaster()) {
+            state.put("master", shard.master());
         }
         state.put("m", m);
         state.put("v", v);

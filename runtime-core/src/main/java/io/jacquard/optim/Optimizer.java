@@ -1,15 +1,13 @@
 package io.jacquard.optim;
 
-import io.jacquard.nn.Parameter;
 import io.jacquard.nn.Weights;
-import io.jacquard.tensor.DType;
-import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.SequencedMap;
 
 /// Updates the weights from their gradients.
 public sealed interface Optimizer permits AdamW, Sgd {
-    /// One step over all weights; afterwards the next backward starts gradients anew. Waits for nothing.
+    /// One step over all weights; afterwards the next backward starts gradients anew. Waits for nothing. All ranks
+    /// of the optimizer's group must call it.
     ///
     /// **Memory**: allocates nothing.
     ///
@@ -20,32 +18,7 @@ public sealed interface Optimizer permits AdamW, Sgd {
     /// that was not finite changed nothing. Zeros before the first step.
     Tensor norm();
 
-    /// The tensors that make up the optimizer's state, by name, for saving and loading.
+    /// The tensors that make up the optimizer's state, by name, for saving and loading. One of more than one
+    /// element is this rank's slice of a flat tensor laid out like [Weights#values].
     SequencedMap<String, Tensor> state();
-
-    /// U8, one entry per [Weights#ALIGNMENT] elements of the flat weights: 1 where weight decay applies.
-    static Tensor decayTable(Weights weights) {
-        byte[] table = new byte[Math.toIntExact(weights.values().size() / Weights.ALIGNMENT)];
-        for (Parameter p : weights.parameters()) {
-            if (p.decays()) {
-                int from = Math.toIntExact(weights.offset(p) / Weights.ALIGNMENT);
-                int blocks = Math.toIntExact((p.shape().elements() + Weights.ALIGNMENT - 1) / Weights.ALIGNMENT);
-                java.util.Arrays.fill(table, from, from + blocks, (byte) 1);
-            }
-        }
-        Tensor t = Tensor.empty(Shape.of(table.length), DType.U8);
-        t.copyFrom(java.lang.foreign.MemorySegment.ofArray(table));
-        return t;
-    }
-
-    /// The F32 copy that small updates accumulate in: the values themselves where they are F32.
-    static Tensor master(Weights weights) {
-        Tensor values = weights.values();
-        if (values.dtype() == DType.F32) {
-            return values;
-        }
-        Tensor master = Tensor.empty(values.shape(), DType.F32).named("master");
-        master.kernels().cast(master, values);
-        return master;
-    }
 }

@@ -1,8 +1,8 @@
 package io.jacquard.optim;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.nn.Weights;
-import io.jacquard.tensor.DType;
-import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
@@ -11,16 +11,13 @@ import java.util.SequencedMap;
 /// (Loshchilov and Hutter, arXiv:1711.05101). Without weight decay it is PyTorch's `SGD`; with it, it is not: PyTorch
 /// adds `weightDecay * w` to `g`, so that the decay passes through the momentum. Here it means the same as for AdamW.
 ///
-/// **Memory**: 4 bytes per parameter, 8 where the weights are not F32 (their F32 master).
+/// **Memory**: 4 bytes per parameter, 8 where the weights are not F32 (their F32 master), divided by the ranks.
 public final class Sgd implements Optimizer {
-    private final Weights weights;
+    private final Shard shard;
     private final float momentumFactor;
     private final float weightDecay;
     private final float clip;
-    private final Tensor master;
     private final Tensor momentum;
-    private final Tensor norm;
-    private final Tensor decays;
 
     /// Allocates the state in the current scope.
     ///
@@ -28,46 +25,46 @@ public final class Sgd implements Optimizer {
     /// @param weightDecay matrices lose `rate * weightDecay * w`, beside the momentum and not through it
     /// @param clip largest global gradient norm; 0 does not clip
     public Sgd(Weights weights, float momentumFactor, float weightDecay, float clip) {
-        this.weights = weights;
+        this(weights, momentumFactor, weightDecay, clip, new SoloGroup());
+    }
+
+    /// As for [AdamW#AdamW(Weights, AdamWSettings, Group)].
+    public Sgd(Weights weights, float momentumFactor, float weightDecay, float clip, Group group) {
         this.momentumFactor = momentumFactor;
         this.weightDecay = weightDecay;
         this.clip = clip;
-        master = Optimizer.master(weights);
-        momentum = Tensor.zeros(weights.values().shape(), DType.F32).named("momentum");
-        norm = Tensor.zeros(Shape.of(2), DType.F32);
-        decays = Optimizer.decayTable(weights);
+        shard = new Shard(weights, group);
+        momentum = shard.state("momentum");
     }
 
     @Override
     public void step(Tensor learningRate) {
-        weights.settleGradients();
-        Tensor g = weights.gradients();
-        g.kernels().norm(norm, g);
-        g.kernels()
+        shard.reduce();
+        momentum.kernels()
                 .sgd(
-                        weights.values(),
-                        master,
+                        shard.values(),
+                        shard.master(),
                         momentum,
-                        g,
+                        shard.gradients(),
                         learningRate,
-                        norm,
-                        decays,
+                        shard.norm(),
+                        shard.decays(),
                         momentumFactor,
                         weightDecay,
                         clip);
-        weights.freshGradients();
+        shard.publish();
     }
 
     @Override
     public Tensor norm() {
-        return norm;
+        return shard.norm();
     }
 
     @Override
     public SequencedMap<String, Tensor> state() {
         SequencedMap<String, Tensor> state = new LinkedHashMap<>();
-        if (master != weights.values()) {
-            state.put("master", master);
+        if (shard.hasMaster()) {
+            state.put("master", shard.master());
         }
         state.put("momentum", momentum);
         return state;

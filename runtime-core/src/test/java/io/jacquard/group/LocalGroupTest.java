@@ -58,7 +58,7 @@ final class LocalGroupTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,5", "2,1", "2,7", "3,2", "3,256", "4,1023", "8,1000"})
+    @CsvSource({"1,5", "2,1", "2,7", "3,2", "3,256", "4,1023", "8,1000", "2,1100003"})
     void allReduceAddsInTheOrderOfRanks(int n, int size) {
         ranks(n, g -> {
             Tensor t = tensor(g.rank(), size);

@@ -1,5 +1,7 @@
 package io.jacquard.nn;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.optim.AdamW;
 import io.jacquard.optim.AdamWSettings;
 import io.jacquard.optim.Optimizer;
@@ -82,7 +84,8 @@ public final class TinyTraining {
 
     private final Session session;
     private final Features f;
-    private final Weights weights = new Weights();
+    private final Group group;
+    private final Weights weights;
     private final Decoder model;
     private final Optimizer optimizer;
     private final Tensor tokens = Tensor.zeros(Shape.of(BATCH, LENGTH), DType.I32);
@@ -92,12 +95,14 @@ public final class TinyTraining {
     private final Tensor rate = Tensor.of(Shape.of(1), 1e-2f);
     private final Tensor losses;
 
-    private TinyTraining(Session session, Features f) {
+    private TinyTraining(Session session, Features f, Group group) {
         this.session = session;
         this.f = f;
+        this.group = group;
+        weights = new Weights(group.size());
         model = Decoder.of(f.config(), weights);
         weights.allocate(f.dtype(), DType.F32, 5);
-        optimizer = new AdamW(weights, AdamWSettings.DEFAULT);
+        optimizer = new AdamW(weights, AdamWSettings.DEFAULT, group);
         counters = Tensor.zeros(Shape.of(f.microBatches(), 2), DType.I32);
         losses = Tensor.zeros(Shape.of(f.microBatches()), DType.F32);
     }
@@ -108,9 +113,10 @@ public final class TinyTraining {
         long extent;
         try (Scope warmUp = Scope.openArena("warm-up", 8 << 20)) {
             gradients();
+            group.allReduce(weights.gradients()).join();
             extent = warmUp.extentBytes();
         }
-        float[] gradient = weights.gradients().toFloats();
+        float[] gradient = parameters(weights.gradients());
         try (var _ = Scope.openArena("steps", extent)) {
             if (f.captured) {
                 try (Graph graph = session.capture(this::step)) {
@@ -120,13 +126,27 @@ public final class TinyTraining {
                 steps(this::step, lossOfStep);
             }
         }
-        return new Result(gradient, lossOfStep, weights.values().toFloats());
+        return new Result(gradient, lossOfStep, parameters(weights.values()));
+    }
+
+    /// The parameters of a flat tensor, one after the other: the gaps between them depend on the number of ranks.
+    private float[] parameters(Tensor flat) {
+        float[] all = flat.toFloats();
+        float[] dense = new float[Math.toIntExact(weights.count())];
+        int at = 0;
+        for (Parameter p : weights.parameters()) {
+            int size = Math.toIntExact(p.shape().elements());
+            System.arraycopy(all, Math.toIntExact(weights.offset(p)), dense, at, size);
+            at += size;
+        }
+        return dense;
     }
 
     private void steps(Runnable step, float[] lossOfStep) {
         for (int i = 0; i < STEPS; i++) {
             feed(i);
             step.run();
+            group.allReduce(losses).join();
             for (float loss : losses.toFloats()) {
                 lossOfStep[i] += loss;
             }
@@ -154,13 +174,13 @@ public final class TinyTraining {
 
     private void gradients() {
         weights.freshGradients();
-        int rows = BATCH / f.microBatches();
+        int rows = BATCH / f.microBatches() / group.size();
         for (int i = 0; i < f.microBatches(); i++) {
+            int from = (i * group.size() + group.rank()) * rows;
             try (var _ = Scope.open("micro-batch")) {
                 Tensor counter = counters.rows(i, i + 1).reshape(Shape.of(2));
                 Pass pass = new Pass(f.recompute, 9, f.dropout ? counter : null);
-                Tensor loss = model.loss(
-                        tokens.rows(i * rows, (i + 1) * rows), labels.rows(i * rows, (i + 1) * rows), scale, pass);
+                Tensor loss = model.loss(tokens.rows(from, from + rows), labels.rows(from, from + rows), scale, pass);
                 Tensor slot = losses.rows(i, i + 1);
                 slot.kernels().axpby(slot, 1f, loss, 0f);
                 loss.backward();
@@ -171,15 +191,21 @@ public final class TinyTraining {
 
     /// One training run on the device of `session`.
     public static Result train(Session session, Features f) {
+        return train(session, f, new SoloGroup());
+    }
+
+    /// This rank's part of a run that divides the batch among the ranks of `group`; what it returns is of the
+    /// whole.
+    public static Result train(Session session, Features f, Group group) {
         try (var _ = Scope.open("run")) {
-            return new TinyTraining(session, f).train();
+            return new TinyTraining(session, f, group).train();
         }
     }
 
     /// The arena that the gradients of one step need.
     static long extent(Session session, Features f) {
         try (var _ = Scope.open("run")) {
-            TinyTraining run = new TinyTraining(session, f);
+            TinyTraining run = new TinyTraining(session, f, new SoloGroup());
             run.feed(0);
             try (Scope arena = Scope.openArena("step", 8 << 20)) {
                 run.gradients();
