@@ -2,6 +2,7 @@ package io.jacquard.cpu;
 
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
+import io.jacquard.tensor.spi.Energy;
 import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.Kernels;
 import java.lang.foreign.MemorySegment;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 final class CpuBackend implements Backend {
     private final Device device;
     private final Kernels kernels;
+    private final Energy energy = Rapl.open();
     private final Map<Long, Long> reserved = new HashMap<>();
     private long reservedBytes;
     private @Nullable List<Runnable> recording;
@@ -32,6 +34,11 @@ final class CpuBackend implements Backend {
     @Override
     public Kernels kernels() {
         return kernels;
+    }
+
+    @Override
+    public Energy energy() {
+        return energy;
     }
 
     private void launch(Runnable kernel) {

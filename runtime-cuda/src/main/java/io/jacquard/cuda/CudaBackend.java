@@ -9,7 +9,7 @@ import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.Kernels;
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashSet;
 import java.util.Set;
@@ -92,7 +92,7 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public Pending downloadLater(MemorySegment destination, long source) {
+    public Readback downloadLater(MemorySegment destination, long source) {
         refuseInCapture("downloadLater");
         return gpu.downloadLater(destination, source);
     }

@@ -11,14 +11,14 @@ import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 /// Copies to the host that nobody waits for at once, on the emulated device, which works only when somebody waits.
 final class LateReadTest {
-    private static Pending later(Tensor from, float[] to) {
+    private static Readback later(Tensor from, float[] to) {
         return Session.current().backend().downloadLater(MemorySegment.ofArray(to), from.address());
     }
 
@@ -30,11 +30,11 @@ final class LateReadTest {
             int waits = Emulator.waits();
             float[] first = new float[2];
             float[] second = new float[2];
-            Pending one = later(x, first);
+            Readback one = later(x, first);
             x.kernels().fill(x, 3f);
             // 12 MiB: goes through the page-locked ring that copies to the device share
             large.copyFrom(new float[3 << 20]);
-            Pending two = later(x, second);
+            Readback two = later(x, second);
             x.copyFrom(new float[] {4f, 5f});
             assertFalse(one.isDone());
             assertEquals(waits, Emulator.waits());
@@ -55,7 +55,7 @@ final class LateReadTest {
             float[] values = new float[100];
             for (int i = 0; i < 10; i++) {
                 x.kernels().fill(x, i);
-                Pending copy = later(x, values);
+                Readback copy = later(x, values);
                 x.kernels().fill(x, -1f);
                 copy.await();
                 copy.await();

@@ -5,6 +5,7 @@ import io.jacquard.train.TrainConfig;
 import io.jacquard.train.Trainer;
 import java.time.Instant;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -29,6 +30,9 @@ final class TrainRun {
                         + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
                         + "; go on with: jacquard resume " + config.run());
             }
+            if (outcome.energy() != null) {
+                terminal.line(energy(config, outcome.energy()));
+            }
             if (json) {
                 command.getOut().println(json(config, outcome, progress.firstStepAt()));
             } else if (outcome.checkpoint() != null) {
@@ -37,6 +41,17 @@ final class TrainRun {
             command.getOut().flush();
             return outcome;
         });
+    }
+
+    private static String energy(TrainConfig config, Trainer.Energy used) {
+        return String.format(
+                Locale.ROOT,
+                "energy: %.1f kJ (%.2f Wh), %.3g J per token; %.3g g of CO2 at %s g/kWh",
+                used.joules() / 1e3,
+                used.joules() / 3600,
+                used.joulesPerToken(),
+                used.carbonDioxide(),
+                Double.toString(config.energy().gridIntensity()).replaceAll("\\.0$", ""));
     }
 
     private static String json(TrainConfig config, Trainer.Outcome outcome, Instant firstStepAt) {
@@ -52,6 +67,11 @@ final class TrainRun {
                 "checkpoint",
                 outcome.checkpoint() == null ? null : outcome.checkpoint().toString());
         values.put("first_step_at", firstStepAt.toString());
+        if (outcome.energy() != null) {
+            values.put("joules", outcome.energy().joules());
+            values.put("joules_per_token", outcome.energy().joulesPerToken());
+            values.put("co2_grams", outcome.energy().carbonDioxide());
+        }
         return Json.render(values);
     }
 

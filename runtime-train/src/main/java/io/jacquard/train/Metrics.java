@@ -26,6 +26,7 @@ public final class Metrics implements AutoCloseable {
     /// @param tokensPerSecond of this step, from the end of the one before or from its launch, whichever was later
     /// @param seconds that the run has taken so far, its validations included, the time between stop and resume not
     /// @param finite false if the step was not applied because its loss or gradient was not finite
+    /// @param joules that the device used in the same time; NaN where nothing measures them
     public record Step(
             long step,
             float loss,
@@ -34,7 +35,9 @@ public final class Metrics implements AutoCloseable {
             long tokens,
             double tokensPerSecond,
             double seconds,
-            boolean finite) {}
+            boolean finite,
+            double joules,
+            double joulesPerToken) {}
 
     private final FileChannel out;
 
@@ -81,6 +84,10 @@ public final class Metrics implements AutoCloseable {
         line.put("tokens", s.tokens);
         line.put("tokens_per_second", rounded(s.tokensPerSecond));
         line.put("seconds", rounded(s.seconds));
+        if (!Double.isNaN(s.joules)) {
+            line.put("joules", rounded(s.joules));
+            line.put("joules_per_token", number((float) s.joulesPerToken));
+        }
         if (!s.finite) {
             line.put("applied", false);
         }

@@ -30,8 +30,9 @@ final class SavedState {
     /// Where the run is. The rest of its state is weights and optimizer: batches and random numbers are functions
     /// of seed and step.
     ///
+    /// @param joules used so far; NaN where not all of it was measured
     /// @param plan what the batches are a function of, beside the step; a run resumes with the same one only
-    record Position(long step, long tokens, double seconds, Map<String, Object> plan) {}
+    record Position(long step, long tokens, double seconds, double joules, Map<String, Object> plan) {}
 
     private record HostTensor(String name, SafetensorsType type, List<Long> shape, MemorySegment data) {}
 
@@ -83,6 +84,9 @@ final class SavedState {
             state.put("step", position.step);
             state.put("tokens", position.tokens);
             state.put("seconds", position.seconds);
+            if (!Double.isNaN(position.joules)) {
+                state.put("joules", position.joules);
+            }
             state.put("plan", position.plan);
             text(directory.resolve(STATE), state);
         }
@@ -159,7 +163,8 @@ final class SavedState {
                 && state.get("plan") instanceof Map<?, ?> plan) {
             Map<String, Object> known = new LinkedHashMap<>();
             plan.forEach((k, v) -> known.put(String.valueOf(k), v == null ? "nothing" : v));
-            return new Position(step, tokens, seconds.doubleValue(), known);
+            double joules = state.get("joules") instanceof Number n ? n.doubleValue() : Double.NaN;
+            return new Position(step, tokens, seconds.doubleValue(), joules, known);
         }
         throw new IllegalArgumentException(file + ": lacks one of step, tokens, seconds, plan");
     }

@@ -13,6 +13,7 @@ public record TrainConfig(
         @Key(means = "Validation during training") Evaluation evaluation,
         @Key(means = "Text written during training") Samples samples,
         @Key(means = "Saved states") Checkpoints checkpoints,
+        @Key(means = "Energy and what it stands for") Energy energy,
 
         @Key(value = "runs/default", means = "Directory that receives everything the run writes")
         Path run,
@@ -228,6 +229,15 @@ public record TrainConfig(
 
             @Key(value = "3", least = 1, means = "Saved states to keep")
             int keep) {}
+
+    /// The group `energy`.
+    public record Energy(
+            @Key(
+                    value = "445",
+                    least = 0,
+                    means = "Grams of CO2 for each kilowatt-hour; the default is the world's mean of 2024 (IEA,"
+                            + " Electricity 2025)")
+            double gridIntensity) {}
 
     /// Tokens that one optimizer step reads.
     public long tokensPerStep() {

@@ -8,6 +8,8 @@ import io.jacquard.nn.Weights;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
 import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.spi.Energy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -36,6 +38,8 @@ final class TrainLoop implements AutoCloseable {
     /// A step that was launched and whose loss was not read yet.
     private record Flight(TrainStep.Launched launched, float rate, StepEvent event, long began) {}
 
+    private final Energy energy = Session.current().backend().energy();
+
     private @Nullable Flight flight;
     private long launched;
     private long done;
@@ -43,6 +47,9 @@ final class TrainLoop implements AutoCloseable {
     private double secondsBefore;
     private long began;
     private long readAt;
+    private double joulesAtStart;
+    private double joulesBefore;
+    private double joulesAtRead;
     private long saved = -1;
     private long scored = -1;
     private int refused;
@@ -94,6 +101,7 @@ final class TrainLoop implements AutoCloseable {
         saved = done;
         tokens = at.tokens();
         secondsBefore = at.seconds();
+        joulesBefore = at.joules();
     }
 
     /// What the data of a step depend on, beside the step itself.
@@ -111,6 +119,7 @@ final class TrainLoop implements AutoCloseable {
     Trainer.Outcome run(BooleanSupplier stop) throws IOException {
         began = System.nanoTime();
         readAt = began;
+        joulesAtStart = joules();
         long steps = config.training().steps();
         boolean interrupted = false;
         try (Metrics metrics = Metrics.open(directory.metrics(), done)) {
@@ -118,8 +127,16 @@ final class TrainLoop implements AutoCloseable {
                 step.load(done);
             }
             listener.started(config, decoder.weights().count(), data.train().tokens(), done);
+            if (Double.isNaN(joulesAtStart)) {
+                listener.noted("energy is not measured: " + energy.source());
+            } else if (Double.isNaN(joulesBefore)) {
+                listener.noted("energy was not measured before step " + done + ": no total at the end");
+            }
             while (launched < steps && !timeIsUp() && !interrupted) {
                 Flight before = flight;
+                if (before == null) {
+                    joulesAtRead = joules();
+                }
                 flight = launch();
                 if (before != null) {
                     read(before, metrics);
@@ -143,11 +160,20 @@ final class TrainLoop implements AutoCloseable {
                 done >= steps || timeIsUp() && !interrupted,
                 loss,
                 score,
-                saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved));
+                saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved),
+                Trainer.Energy.of(joulesOfRun(), tokens, config));
     }
 
     private double seconds() {
         return secondsBefore + (System.nanoTime() - began) / 1e9;
+    }
+
+    private double joules() {
+        return energy.joules().orElse(Double.NaN);
+    }
+
+    private double joulesOfRun() {
+        return joulesBefore + joules() - joulesAtStart;
     }
 
     private boolean timeIsUp() {
@@ -179,6 +205,9 @@ final class TrainLoop implements AutoCloseable {
         // A step that was launched behind another one begins when that one ends.
         long start = Math.max(f.began, readAt);
         readAt = System.nanoTime();
+        double joulesBeforeStep = joulesAtRead;
+        joulesAtRead = joules();
+        double joules = joulesAtRead - joulesBeforeStep;
         done++;
         tokens += config.tokensPerStep();
         loss = r.loss();
@@ -195,7 +224,9 @@ final class TrainLoop implements AutoCloseable {
                 tokens,
                 config.tokensPerStep() * 1e9 / (readAt - start),
                 seconds(),
-                r.finite());
+                r.finite(),
+                joules,
+                joules / config.tokensPerStep());
         metrics.step(line);
         listener.stepped(line);
         if (r.finite()) {
@@ -274,8 +305,8 @@ final class TrainLoop implements AutoCloseable {
             return;
         }
         metrics.sync();
-        SavedState state =
-                SavedState.of(new SavedState.Position(done, tokens, seconds(), plan()), decoder, optimizer, data);
+        SavedState state = SavedState.of(
+                new SavedState.Position(done, tokens, seconds(), joulesOfRun(), plan()), decoder, optimizer, data);
         try {
             saver.save(done, state::write);
         } catch (IOException | RuntimeException e) {

@@ -11,7 +11,7 @@ import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Graph;
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -89,21 +89,21 @@ final class TrainStep implements AutoCloseable {
     final class Launched {
         private final float[] loss = new float[settings.accumulation()];
         private final float[] norm = new float[2];
-        private final List<Pending> copies = List.of(begin(losses, loss), begin(optimizer.norm(), norm));
+        private final List<Readback> copies = List.of(begin(losses, loss), begin(optimizer.norm(), norm));
 
-        private static Pending begin(Tensor from, float[] to) {
+        private static Readback begin(Tensor from, float[] to) {
             return Session.current().backend().downloadLater(MemorySegment.ofArray(to), from.address());
         }
 
         /// Whether [#result] would return at once.
         boolean isDone() {
-            return copies.stream().allMatch(Pending::isDone);
+            return copies.stream().allMatch(Readback::isDone);
         }
 
         /// Waits for this step, not for later ones.
         Result result() {
             // the last first: the others came before it in the order of the device
-            copies.reversed().forEach(Pending::await);
+            copies.reversed().forEach(Readback::await);
             double sum = 0;
             for (float l : loss) {
                 sum += l;

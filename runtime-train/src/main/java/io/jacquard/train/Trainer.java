@@ -26,12 +26,31 @@ public final class Trainer {
     /// @param loss of the last step
     /// @param score of the last validation, if any
     /// @param checkpoint the newest saved state
+    /// @param energy of the whole run; null where nothing measured it, or not all of it
     public record Outcome(
             long step,
             boolean complete,
             float loss,
             @Nullable Score score,
-            @Nullable Path checkpoint) {}
+            @Nullable Path checkpoint,
+            @Nullable Energy energy) {}
+
+    /// What a run has used, its validations included.
+    ///
+    /// @param joulesPerToken of the tokens that it was trained on
+    /// @param carbonDioxide in grams, by `energy.gridIntensity`
+    public record Energy(double joules, double joulesPerToken, double carbonDioxide) {
+        static final double JOULES_PER_KILOWATT_HOUR = 3.6e6;
+
+        static @Nullable Energy of(double joules, long tokens, TrainConfig config) {
+            return Double.isNaN(joules) || tokens == 0
+                    ? null
+                    : new Energy(
+                            joules,
+                            joules / tokens,
+                            joules / JOULES_PER_KILOWATT_HOUR * config.energy().gridIntensity());
+        }
+    }
 
     public Trainer(TrainConfig config, TrainListener listener) {
         this.config = config;

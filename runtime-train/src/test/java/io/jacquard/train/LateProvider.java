@@ -3,7 +3,7 @@ package io.jacquard.train;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -44,11 +44,11 @@ public final class LateProvider implements BackendProvider {
                 });
     }
 
-    private static Pending later(Backend cpu, MemorySegment destination, long source) {
+    private static Readback later(Backend cpu, MemorySegment destination, long source) {
         byte[] now = new byte[Math.toIntExact(destination.byteSize())];
         cpu.download(MemorySegment.ofArray(now), source);
         LOG.add("+");
-        return new Pending() {
+        return new Readback() {
             private boolean done;
 
             @Override

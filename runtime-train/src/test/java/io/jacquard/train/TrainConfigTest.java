@@ -122,7 +122,7 @@ class TrainConfigTest {
                 optimizer.warmup optimizer.floor optimizer.decay optimizer.beta1 optimizer.beta2 optimizer.epsilon
                 optimizer.weightDecay optimizer.clip evaluation.every evaluation.sequences evaluation.batch
                 samples.every samples.prompt samples.tokens samples.temperature samples.topK checkpoints.every
-                checkpoints.keep run device""".replace('\n', ' '),
+                checkpoints.keep energy.gridIntensity run device""".replace('\n', ' '),
                 ConfigKey.all().stream().map(ConfigKey::path).collect(Collectors.joining(" ")));
     }
 

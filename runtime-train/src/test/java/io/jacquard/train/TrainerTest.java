@@ -81,7 +81,9 @@ class TrainerTest {
         List<Map<String, @Nullable Object>> lines = Metrics.read(c.run().resolve("metrics.jsonl"));
         assertEquals(
                 List.of("step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "seconds"),
-                List.copyOf(lines.getFirst().keySet()));
+                lines.getFirst().keySet().stream()
+                        .filter(k -> !k.startsWith("joules")) // where the machine measures them
+                        .toList());
         double first = ((Number) Objects.requireNonNull(lines.getFirst().get("loss"))).doubleValue();
         assertTrue(outcome.loss() < first / 2, "loss " + first + " to " + outcome.loss());
         assertNotNull(outcome.score());

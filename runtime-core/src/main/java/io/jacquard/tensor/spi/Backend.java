@@ -16,6 +16,11 @@ public interface Backend extends AutoCloseable {
     /// The kernels; during [#capture] they record instead of running.
     Kernels kernels();
 
+    /// The device's energy meter.
+    default Energy energy() {
+        return Energy.unknown(device() + " has no energy meter");
+    }
+
     /// Bytes of memory the device has in all.
     long memoryBytes();
 
@@ -33,10 +38,10 @@ public interface Backend extends AutoCloseable {
     void download(MemorySegment destination, long source);
 
     /// Begins a copy to host memory behind the work so far and returns: `destination` holds it after
-    /// [Pending#await]. Refused during capture.
-    default Pending downloadLater(MemorySegment destination, long source) {
+    /// [Readback#await]. Refused during capture.
+    default Readback downloadLater(MemorySegment destination, long source) {
         download(destination, source);
-        return Pending.DONE;
+        return Readback.DONE;
     }
 
     /// Waits until everything launched so far is done. Refused during capture.

@@ -4,7 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.jacquard.tensor.DeviceException;
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -162,10 +162,10 @@ public final class Gpu implements AutoCloseable {
     }
 
     /// Begins a copy to host memory behind the work so far.
-    public Pending downloadLater(MemorySegment destination, long source) {
+    public Readback downloadLater(MemorySegment destination, long source) {
         Events.Copy event = new Events.Copy();
         event.begin();
-        Pending copy = readbacks.start(destination, source);
+        Readback copy = readbacks.start(destination, source);
         event.bytes = destination.byteSize();
         event.commit();
         return copy;

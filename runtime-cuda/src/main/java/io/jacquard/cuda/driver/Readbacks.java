@@ -2,7 +2,7 @@ package io.jacquard.cuda.driver;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.jacquard.tensor.spi.Pending;
+import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -28,12 +28,12 @@ final class Readbacks implements AutoCloseable {
         this.gpu = gpu;
     }
 
-    Pending start(MemorySegment destination, long source) {
+    Readback start(MemorySegment destination, long source) {
         long bytes = destination.byteSize();
         Slot slot = take(bytes);
         gpu.check(Calls.memcpyDtoH(slot.memory.address(), source, bytes, gpu.stream()), "copying from the device");
         gpu.check(Calls.eventRecord(slot.event, gpu.stream()), "cuEventRecord");
-        return new Readback(slot, destination);
+        return new Copy(slot, destination);
     }
 
     private Slot take(long bytes) {
@@ -51,12 +51,12 @@ final class Readbacks implements AutoCloseable {
         return slot;
     }
 
-    private final class Readback implements Pending {
+    private final class Copy implements Readback {
         private final Slot slot;
         private final MemorySegment destination;
         private boolean read;
 
-        Readback(Slot slot, MemorySegment destination) {
+        Copy(Slot slot, MemorySegment destination) {
             this.slot = slot;
             this.destination = destination;
         }

@@ -1,9 +1,9 @@
 package io.jacquard.tensor.spi;
 
-/// Something that a device was asked for and that may not be done yet.
-public interface Pending {
-    /// What was done before the call returned.
-    Pending DONE = new Pending() {
+/// A copy to host memory that was asked for and may not be done yet.
+public interface Readback {
+    /// One that was done before the call returned.
+    Readback DONE = new Readback() {
         @Override
         public boolean isDone() {
             return true;
@@ -16,6 +16,6 @@ public interface Pending {
     /// Whether [#await] would return at once. Waits for nothing.
     boolean isDone();
 
-    /// Waits for this, not for what was asked after it. Once is enough; again does nothing.
+    /// Waits for this copy, not for what was asked after it. Again does nothing.
     void await();
 }
