@@ -19,13 +19,9 @@ public enum ModelSize {
     GPT2_774M("gpt2-774m", DecoderConfig.gpt2(50304, 1024, 36, 20, 1280)),
     GPT2_1558M("gpt2-1558m", DecoderConfig.gpt2(50304, 1024, 48, 25, 1600)),
     /// The shape of Llama 3.2 1B.
-    LLAMA_1B(
-            "llama-1b",
-            new DecoderConfig("llama", 128256, 8192, 16, 32, 8, 2048, 8192, 1e-5f, 500000f, 0f, true)),
+    LLAMA_1B("llama-1b", new DecoderConfig("llama", 128256, 8192, 16, 32, 8, 2048, 8192, 1e-5f, 500000f, 0f, true)),
     /// The shape of Llama 3 8B.
-    LLAMA_8B(
-            "llama-8b",
-            new DecoderConfig("llama", 128256, 8192, 32, 32, 8, 4096, 14336, 1e-5f, 500000f, 0f, false));
+    LLAMA_8B("llama-8b", new DecoderConfig("llama", 128256, 8192, 32, 32, 8, 4096, 14336, 1e-5f, 500000f, 0f, false));
 
     private final String label;
     private final DecoderConfig config;

@@ -122,7 +122,7 @@ final class AttentionCase implements KernelCase {
 
     private void output(Deviation d, int head, int t) {
         double[] p = probabilities(head, t);
-        double[] got = Operands.read(out, ((batch - 1L) * time + t) * heads * headDim + head * headDim, headDim);
+        double[] got = Operands.read(out, ((batch - 1L) * time + t) * heads * headDim + (long) head * headDim, headDim);
         for (int i = 0; i < headDim; i++) {
             double exact = 0;
             for (int j = 0; j <= t; j++) {

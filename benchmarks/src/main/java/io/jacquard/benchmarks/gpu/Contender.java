@@ -69,8 +69,7 @@ final class Contender implements AutoCloseable {
     JsonNode ask(Map<String, ?> command, Duration limit) throws IOException {
         to.println(Lines.JSON.writeValueAsString(command));
         CompletableFuture<Void> watch = CompletableFuture.runAsync(
-                process::destroyForcibly,
-                CompletableFuture.delayedExecutor(limit.toMillis(), TimeUnit.MILLISECONDS));
+                process::destroyForcibly, CompletableFuture.delayedExecutor(limit.toMillis(), TimeUnit.MILLISECONDS));
         try {
             return read();
         } catch (Refused e) {

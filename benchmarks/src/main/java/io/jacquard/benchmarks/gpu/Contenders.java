@@ -99,7 +99,8 @@ final class Contenders implements AutoCloseable {
                 Files.write(directory.resolve(script), in.readAllBytes());
             }
         }
-        List<String> command = new ArrayList<>(List.of(python, directory.resolve(SCRIPTS.getFirst()).toString()));
+        List<String> command = new ArrayList<>(
+                List.of(python, directory.resolve(SCRIPTS.getFirst()).toString()));
         command.addAll(List.of("--device", device.startsWith("cuda") ? "cuda" : "cpu"));
         if (!compiles) {
             command.add("--no-compile");

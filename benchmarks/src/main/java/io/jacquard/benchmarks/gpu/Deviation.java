@@ -39,8 +39,8 @@ final class Deviation {
         return compared;
     }
 
-    /// What may come of rounding: outputs in the type of the row, sums in F32. A wrong index or a lost tile is off by
-    /// about 1.
+    /// What may come of rounding: outputs in the type of the row, sums in F32. A wrong index or a lost tile is off
+    /// by about 1.
     static double allowed(DType dtype) {
         return switch (dtype) {
             case BF16 -> 0x1p-6;

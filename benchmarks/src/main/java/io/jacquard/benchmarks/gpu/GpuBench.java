@@ -95,10 +95,9 @@ public final class GpuBench implements Callable<Integer> {
                 return 2;
             }
             boolean emulated = ours.ready().get("device").asString().contains("emulated driver");
-            Rows.Scale shapes = scale != null
-                    ? scale
-                    : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
-            Record record = record(contenders, floats);
+            Rows.Scale shapes =
+                    scale != null ? scale : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
+            BenchRecord record = record(contenders, floats);
             record.put("machine", emulated ? "emulated" : cuda ? "gpu" : "cpu");
             run(contenders, rows(shapes, floats), turns(cuda && !emulated), record);
         }
@@ -127,14 +126,14 @@ public final class GpuBench implements Callable<Integer> {
         return quick ? new Turns(2, 3, gpu ? 5 : 2, deadline, gpu) : new Turns(5, 6, gpu ? 10 : 3, deadline, gpu);
     }
 
-    private Record record(Contenders contenders, String floats) throws IOException {
+    private BenchRecord record(Contenders contenders, String floats) throws IOException {
         String date = DateTimeFormatter.ofPattern("yyyy-MM-dd-HHmm").format(LocalDateTime.now(ZoneOffset.UTC));
         Path file = out == null ? Path.of("gpu-bench-" + date + ".json") : out;
         List<String> command = new ArrayList<>(List.of("gpu-bench"));
         if (spec != null) {
             command.addAll(spec.commandLine().getParseResult().originalArgs());
         }
-        Record record = new Record(file, command);
+        BenchRecord record = new BenchRecord(file, command);
         Contender ours = contenders.ours();
         record.put("device", ours.ready().get("device"));
         record.put("memory_bytes", ours.ready().get("memory_bytes"));
@@ -155,7 +154,7 @@ public final class GpuBench implements Callable<Integer> {
         return record;
     }
 
-    private void run(Contenders contenders, List<Row> rows, Turns turns, Record record) throws IOException {
+    private void run(Contenders contenders, List<Row> rows, Turns turns, BenchRecord record) throws IOException {
         record.put(
                 "protocol",
                 Map.of(
@@ -191,8 +190,10 @@ public final class GpuBench implements Callable<Integer> {
                 "roofline", "dtypes", rows.stream().map(Row::dtype).distinct().toList());
         JsonNode mine = contenders.ours().ask(command, turns.patience());
         Contender peer = contenders.peer();
-        boolean same = peer != null && (turns.gpu() || device.equals("cpu"));
-        return Rates.best(mine, same ? peer.ask(command, turns.patience()) : null);
+        if (peer == null || !turns.gpu() && !device.equals("cpu")) {
+            return Rates.best(mine, null);
+        }
+        return Rates.best(mine, peer.ask(command, turns.patience()));
     }
 
     private Map<String, @Nullable Object> measure(Contenders contenders, Row row, Turns turns, Rates rates) {

@@ -125,8 +125,8 @@ public final class KernelServer {
         return Map.of("error_fp64", d.relative(), "compared", d.compared());
     }
 
-    /// With `flush_bytes` each run is behind a write of that many bytes, so that caches hold nothing of the operands;
-    /// without, `launches` runs are timed at once.
+    /// With `flush_bytes` each run is behind a write of that many bytes, so that caches hold nothing of the
+    /// operands; without, `launches` runs are timed at once.
     private Map<String, Object> time(JsonNode command) {
         KernelCase c = prepared();
         Kernels kernels = backend().kernels();

@@ -32,7 +32,9 @@ final class KernelTurns {
             JsonNode work = ours.ask(Turns.command("prepare", "row", row.spec()), turns.patience());
             result.put("bytes", work.get("bytes").asLong());
             result.put("operations", work.get("operations").asLong());
-            result.put("matrix", work.get("matrix").isNull() ? null : work.get("matrix").asString());
+            result.put(
+                    "matrix",
+                    work.get("matrix").isNull() ? null : work.get("matrix").asString());
             double error = ours.ask(Turns.command("check"), turns.patience())
                     .get("error_fp64")
                     .asDouble(Double.POSITIVE_INFINITY);

@@ -36,11 +36,7 @@ final class Machine {
         int colon = device.indexOf(':');
         String index = colon < 0 ? "0" : device.substring(colon + 1);
         String line = output(
-                "nvidia-smi",
-                "-i",
-                index,
-                "--query-gpu=" + String.join(",", STATE),
-                "--format=csv,noheader,nounits");
+                "nvidia-smi", "-i", index, "--query-gpu=" + String.join(",", STATE), "--format=csv,noheader,nounits");
         String[] values = line.split(", *", -1);
         if (values.length != STATE.length) {
             return null;

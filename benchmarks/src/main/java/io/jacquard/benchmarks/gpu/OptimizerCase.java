@@ -20,11 +20,11 @@ final class OptimizerCase implements KernelCase {
     private static final double GRADIENT = 1e-2;
     private static final int PIECE = 64;
 
-    /// Up to here the norm is added up on the host; beyond, what these random numbers must give is known well enough.
+    /// Up to here the norm is added up on the host; beyond, what these random numbers must give is known well
+    /// enough.
     private static final int COUNTED = 1 << 27;
 
     private final int n;
-    private final Operands operands;
     private final Tensor values;
     private final Tensor master;
     private final Tensor m;
@@ -37,7 +37,6 @@ final class OptimizerCase implements KernelCase {
     private double[][] before = {};
 
     OptimizerCase(JsonNode spec, DType dtype, Operands operands) {
-        this.operands = operands;
         n = spec.get("elements").asInt() / Weights.ALIGNMENT * Weights.ALIGNMENT;
         DType ofGradients = spec.get("gradients").asString().equals("f32") ? DType.F32 : dtype;
         master = operands.normal(0.02, DType.F32, n);
@@ -123,7 +122,8 @@ final class OptimizerCase implements KernelCase {
             double gradient = clip * g[i];
             double first = BETA1 * before[index + 1][i] + (1 - BETA1) * gradient;
             double second = BETA2 * before[index + 2][i] + (1 - BETA2) * gradient * gradient;
-            double update = first / (1 - Math.pow(BETA1, 10)) / (Math.sqrt(second / (1 - Math.pow(BETA2, 10))) + EPSILON);
+            double update =
+                    first / (1 - Math.pow(BETA1, 10)) / (Math.sqrt(second / (1 - Math.pow(BETA2, 10))) + EPSILON);
             double exact = before[index][i] * (1 - RATE * DECAY) - RATE * update;
             d.add(w[i], exact);
             d.add(rounded[i], exact);

@@ -19,7 +19,6 @@ final class Result {
 
     private final Map<String, @Nullable Object> row = new LinkedHashMap<>();
     private final Map<String, Object> peers = new LinkedHashMap<>();
-    private final Row of;
     private final Rates rates;
     private final Optional<Goal> speedGoal;
     private final Optional<Goal> memoryGoal;
@@ -31,7 +30,6 @@ final class Result {
 
     /// @param gpu whether the goals, which are a GPU's, are for this device
     Result(Row of, Rates rates, boolean gpu) {
-        this.of = of;
         this.rates = rates;
         speedGoal = Goal.speedOf(of.name()).filter(_ -> gpu);
         memoryGoal = Goal.memoryOf(of.name()).filter(_ -> gpu);
@@ -95,10 +93,11 @@ final class Result {
             bestMicros = median;
             best = variant;
         }
-        speedGoal.filter(g -> g.countsAgainst(variant)).ifPresent(_ -> goalMicros =
-                Math.min(goalMicros, median));
-        memoryGoal.filter(g -> g.countsAgainst(variant)).ifPresent(_ -> goalMemory =
-                Math.min(goalMemory, ((Number) more.getOrDefault("peak_bytes", 0L)).doubleValue()));
+        speedGoal.filter(g -> g.countsAgainst(variant)).ifPresent(_ -> goalMicros = Math.min(goalMicros, median));
+        memoryGoal
+                .filter(g -> g.countsAgainst(variant))
+                .ifPresent(_ -> goalMemory =
+                        Math.min(goalMemory, ((Number) more.getOrDefault("peak_bytes", 0L)).doubleValue()));
     }
 
     /// Ratios and goals, when both sides are known.

@@ -29,11 +29,13 @@ public final class ResultsPage {
         }
 
         boolean onGpu() {
-            return is(Record.BENCHMARK) && record.path("machine").asString("").equals("gpu");
+            return is(BenchRecord.BENCHMARK)
+                    && record.path("machine").asString("").equals("gpu");
         }
 
         boolean onCpu() {
-            return is(Record.BENCHMARK) && record.path("machine").asString("").equals("cpu");
+            return is(BenchRecord.BENCHMARK)
+                    && record.path("machine").asString("").equals("cpu");
         }
 
         String time() {
@@ -53,7 +55,8 @@ public final class ResultsPage {
     ResultsPage(Path root) throws IOException {
         this.root = root;
         try (Stream<Path> files = Files.list(root.resolve("benchmarks/results"))) {
-            for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
+            for (Path file :
+                    files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
                 sources.add(new Source(file, Lines.JSON.readTree(Files.readString(file))));
             }
         }
@@ -71,8 +74,7 @@ public final class ResultsPage {
     /// The page.
     String text() throws IOException {
         page.setLength(0);
-        page.append(
-                """
+        page.append("""
                 # Results
 
                 Written by `./benchmarks/results-page` from the records under
@@ -84,7 +86,7 @@ public final class ResultsPage {
         gpu();
         stepsOnCpu();
         for (Source s : sources) {
-            if (s.is(Record.BENCHMARK) && (s.onGpu() || s.onCpu())) {
+            if (s.is(BenchRecord.BENCHMARK) && (s.onGpu() || s.onCpu())) {
                 rows(s);
             }
         }
@@ -94,15 +96,14 @@ public final class ResultsPage {
     private void gpu() {
         page.append("## On a GPU\n\n");
         if (sources.stream().noneMatch(Source::onGpu)) {
-            page.append(
-                    """
+            page.append("""
                     **Nothing has run on a GPU yet.** The CUDA kernels, and whole training runs on them, are right on
                     the emulated device; how fast they are on a real one nobody knows. `./benchmarks/gpu-bench` measures
                     it where there is one; these are its goals:
 
                     """);
         }
-        page.append("| what | against | goal | reached | measured |\n| --- | --- | --- | --- | --- |\n");
+        heading("what | against | goal | reached | measured");
         for (Goal goal : Goal.all()) {
             for (Row row : Rows.of(Rows.Scale.GPU, "bf16")) {
                 if (goal.row().matcher(row.name()).matches()) {
@@ -122,6 +123,11 @@ public final class ResultsPage {
                                 s.file.getFileName()));
             }
         }
+    }
+
+    private void heading(String names) {
+        page.append("| ").append(names).append(" |\n|");
+        page.repeat(" --- |", names.split("[|]", -1).length).append('\n');
     }
 
     private void goal(Goal goal, String name) {
@@ -160,15 +166,14 @@ public final class ResultsPage {
 
     private void stepsOnCpu() throws IOException {
         page.append("## Training steps on a CPU\n\n");
-        page.append(
-                """
+        page.append("""
                 Forward, cross entropy, backward, clipping, AdamW; tokens per second, from medians. In bf16, PyTorch's
                 autocast keeps F32 weights; Jacquard's are bf16 with an F32 master. Peak memory is the process's largest
                 resident set.
 
                 """);
-        page.append("| model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better | peak MiB: Jacquard,"
-                + " eager, compiled | measured |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+        heading("model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better"
+                + " | peak MiB: Jacquard, eager, compiled | measured");
         List<Source> steps = sources.stream().filter(s -> s.is("step")).toList();
         for (Source s : steps) {
             for (Step step : Step.of(s.record)) {
@@ -204,20 +209,21 @@ public final class ResultsPage {
     private void rows(Source s) throws IOException {
         JsonNode r = s.record;
         JsonNode peer = r.path("peer");
-        page.append("## Kernels and steps: %s, %s%n%n".formatted(r.path("device").asString("").replaceAll(",.*", ""), s.date()));
+        page.append("## Kernels and steps: %s, %s%n%n"
+                .formatted(r.path("device").asString("").replaceAll(",.*", ""), s.date()));
         page.append("%s. %s; %s; Java %s; %s. Roofline: %s. Command: `%s`.%n%n"
                 .formatted(
                         s.origin(),
                         r.path("device").asString(""),
-                        r.path("cpu").asString("") + " x " + r.path("processors").asInt(0),
+                        r.path("cpu").asString("") + " x "
+                                + r.path("processors").asInt(0),
                         r.path("java").asString(""),
                         peer.path("present").asBoolean(false)
                                 ? "PyTorch " + peer.path("torch").asString("")
                                 : "no peer (" + peer.path("why").asString("") + ")",
                         r.path("roofline"),
                         r.path("command").asString("")));
-        page.append("| row | us | spread | rate | of the roofline | best PyTorch | us | ratio | error ours, PyTorch |\n"
-                + "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+        heading("row | us | spread | rate | of the roofline | best PyTorch | us | ratio | error ours, PyTorch");
         for (JsonNode row : r.path("rows")) {
             row(row);
         }
@@ -281,7 +287,8 @@ public final class ResultsPage {
         Map<String, String> newest = new LinkedHashMap<>();
         for (Source s : sources.stream().filter(s -> s.is("step")).toList()) {
             for (Step step : Step.of(s.record)) {
-                String against = step.rates.containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
+                String against =
+                        step.rates.containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
                 newest.putIfAbsent(
                         step.model + " " + step.precision,
                         "- %s in %s: %s times %s (%s)%n"
@@ -289,10 +296,12 @@ public final class ResultsPage {
             }
         }
         boolean gpu = sources.stream().anyMatch(Source::onGpu);
-        return "Tokens per second of whole training steps beside PyTorch, in turns on two CPU cores:\n\n"
-                + String.join("", newest.values())
-                + "\n"
-                + (gpu ? "On a GPU: see [all results](docs/results.md).\n" : "Nothing has run on a GPU yet. [All results](docs/results.md).\n");
+        return """
+                Tokens per second of whole training steps beside PyTorch, in turns on two CPU cores:
+
+                %s
+                %s[All results](docs/results.md), with dates and commits.
+                """.formatted(String.join("", newest.values()), gpu ? "" : "Nothing has run on a GPU yet. ");
     }
 
     /// One model of a record of `step-benchmark`.

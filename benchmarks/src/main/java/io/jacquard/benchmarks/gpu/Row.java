@@ -13,7 +13,15 @@ record Row(String name, Map<String, Object> spec, boolean flushes) {
     }
 
     String dtype() {
-        return String.valueOf(spec.get("dtype"));
+        return text("dtype");
+    }
+
+    String text(String key) {
+        return String.valueOf(spec.get(key));
+    }
+
+    int number(String key) {
+        return Integer.parseInt(text(key));
     }
 
     private static Row of(String name, String kind, String dtype, boolean flushes, Object... keysAndValues) {

@@ -105,8 +105,21 @@ final class Rows {
             String name = "attention " + (gradient ? "backward" : "forward") + " hd" + c.headDim() + " causal T=" + time
                     + " B=" + batch + " H=" + c.heads() + (c.kvHeads() == c.heads() ? "" : "/" + c.kvHeads());
             rows.add(Row.computing(
-                    name, "attention", dtype, "batch", batch, "time", time, "heads", c.heads(), "kv_heads", c.kvHeads(),
-                    "head_dim", c.headDim(), "gradient", gradient));
+                    name,
+                    "attention",
+                    dtype,
+                    "batch",
+                    batch,
+                    "time",
+                    time,
+                    "heads",
+                    c.heads(),
+                    "kv_heads",
+                    c.kvHeads(),
+                    "head_dim",
+                    c.headDim(),
+                    "gradient",
+                    gradient));
         }
     }
 
@@ -165,8 +178,20 @@ final class Rows {
         rows.add(Row.computing(
                 "matmul " + size.label() + " " + layer.name() + " " + form + epilogue + " " + tokens + "x" + layer.out()
                         + "x" + layer.in(),
-                "matmul", dtype, "form", form, "m", tokens, "n", layer.out(), "k", layer.in(), "bias",
-                forward && layer.bias(), "gelu", forward && layer.gelu()));
+                "matmul",
+                dtype,
+                "form",
+                form,
+                "m",
+                tokens,
+                "n",
+                layer.out(),
+                "k",
+                layer.in(),
+                "bias",
+                forward && layer.bias(),
+                "gelu",
+                forward && layer.gelu()));
     }
 
     private void activations(String function, int n, int f) {
@@ -190,7 +215,18 @@ final class Rows {
         for (String function : List.of("copy", "permute", "rope")) {
             rows.add(Row.moving(
                     function + " " + b + "x" + t + "x" + h + "x" + d,
-                    "moving", dtype, "function", function, "batch", b, "time", t, "heads", h, "head_dim", d));
+                    "moving",
+                    dtype,
+                    "function",
+                    function,
+                    "batch",
+                    b,
+                    "time",
+                    t,
+                    "heads",
+                    h,
+                    "head_dim",
+                    d));
         }
     }
 
@@ -198,7 +234,14 @@ final class Rows {
         DecoderConfig c = size.config();
         rows.add(Row.moving(
                 "embedding gradient " + n + " of " + c.vocabulary() + "x" + c.width(),
-                "embedding gradient", dtype, "rows", n, "vocabulary", c.vocabulary(), "width", c.width()));
+                "embedding gradient",
+                dtype,
+                "rows",
+                n,
+                "vocabulary",
+                c.vocabulary(),
+                "width",
+                c.width()));
     }
 
     /// A whole optimizer step: forward, backward, clipping, AdamW.
@@ -206,9 +249,33 @@ final class Rows {
         DecoderConfig c = size.config(time);
         rows.add(Row.computing(
                 "step " + size.label() + " T=" + time + " B=" + batch,
-                "step", dtype, "model", size.label(), "type", c.type(), "layers", c.layers(), "heads", c.heads(),
-                "kv_heads", c.kvHeads(), "width", c.width(), "hidden", c.hidden(), "vocabulary", c.vocabulary(),
-                "tied", c.tied(), "time", time, "batch", batch, "launch_bound", launchBound, "learning_rate",
+                "step",
+                dtype,
+                "model",
+                size.label(),
+                "type",
+                c.type(),
+                "layers",
+                c.layers(),
+                "heads",
+                c.heads(),
+                "kv_heads",
+                c.kvHeads(),
+                "width",
+                c.width(),
+                "hidden",
+                c.hidden(),
+                "vocabulary",
+                c.vocabulary(),
+                "tied",
+                c.tied(),
+                "time",
+                time,
+                "batch",
+                batch,
+                "launch_bound",
+                launchBound,
+                "learning_rate",
                 scale == Scale.TINY ? 1e-3 : 3e-4));
     }
 }

@@ -39,7 +39,8 @@ final class Samples {
     }
 
     private double quantile(double q) {
-        double[] sorted = micros.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        double[] sorted =
+                micros.stream().mapToDouble(Double::doubleValue).sorted().toArray();
         double at = q * (sorted.length - 1);
         int below = (int) Math.floor(at);
         int above = Math.min(sorted.length - 1, below + 1);

@@ -62,20 +62,18 @@ public final class StepServer implements TrainListener {
         int vocabulary = row.get("vocabulary").asInt();
         int distinct = Math.min(DISTINCT, vocabulary / 2);
         SplittableRandom random = new SplittableRandom(1);
-        int tokens = Math.max(1 << 16, 8 * row.get("batch").asInt() * (row.get("time").asInt() + 1));
+        int tokens = Math.max(
+                1 << 16, 8 * row.get("batch").asInt() * (row.get("time").asInt() + 1));
         TokenFileWriter.write(directory.resolve("train.bin"), vocabulary, out -> {
             for (int i = 0; i < tokens; i++) {
                 out.append(random.nextInt(distinct) * (vocabulary / distinct));
             }
         });
         // two characters, the second with the highest id
-        Files.writeString(
-                directory.resolve("tokenizer.json"),
-                """
+        Files.writeString(directory.resolve("tokenizer.json"), """
                 {"version": "1.0", "added_tokens": [], "pre_tokenizer": null, "decoder": {"type": "Fuse"},
                  "model": {"type": "BPE", "vocab": {"a": 0, "b": %d}, "merges": []}}
-                """
-                        .formatted(vocabulary - 1));
+                """.formatted(vocabulary - 1));
     }
 
     private static TrainConfig config(JsonNode row, String device, Path directory) {

@@ -13,8 +13,8 @@ import tools.jackson.databind.JsonNode;
 /// A row of whole training steps. Ours lives through all of it; the peer's ways are built one after the other, so that
 /// two models at most share the memory.
 final class StepTurns {
-    /// Both start from random weights of the same distribution and see random tokens of the same distribution; their
-    /// losses after the same number of steps are as near as this, or they do not do the same work.
+    /// Both start from random weights of the same distribution and see random tokens of the same distribution;
+    /// their losses after the same number of steps are as near as this, or they do not do the same work.
     private static final double LOSS_TOLERANCE = 0.1;
 
     private static final int WARM_UP = 3;
@@ -69,8 +69,7 @@ final class StepTurns {
 
     /// Operations by the model's size: 6 for each weight that is multiplied, 12 L C T for attention, per token.
     private void work(long parameters) {
-        DecoderConfig c =
-                ModelSize.of((String) row.spec().get("model")).config((Integer) row.spec().get("time"));
+        DecoderConfig c = ModelSize.of(row.text("model")).config(row.number("time"));
         long unmultiplied = c.type().equals("gpt2")
                 ? (long) c.context() * c.width()
                 : c.tied() ? 0 : (long) c.vocabulary() * c.width();
@@ -81,7 +80,7 @@ final class StepTurns {
     }
 
     private long tokens() {
-        return (long) (Integer) row.spec().get("time") * (Integer) row.spec().get("batch");
+        return (long) row.number("time") * row.number("batch");
     }
 
     private JsonNode own(int steps) throws IOException {
@@ -101,19 +100,25 @@ final class StepTurns {
             peer.ask(Turns.command("run", "steps", WARM_UP), turns.patience());
             Samples theirs = new Samples();
             Map<String, Object> more = new LinkedHashMap<>();
+            double loss = Double.NaN;
+            int step = 0;
             long start = System.nanoTime();
             for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
                 mine.add(own(turns.steps()).get("micros"));
                 JsonNode answer = peer.ask(Turns.command("run", "steps", turns.steps()), turns.patience());
                 theirs.add(answer.get("micros"));
-                more.put("loss", answer.get("loss").asDouble());
-                more.put("step", answer.get("step").asInt());
-                more.put("peak_bytes", answer.get(turns.gpu() ? "peak_bytes" : "peak_rss_bytes").asLong());
+                loss = answer.get("loss").asDouble();
+                step = answer.get("step").asInt();
+                more.put(
+                        "peak_bytes",
+                        answer.get(turns.gpu() ? "peak_bytes" : "peak_rss_bytes")
+                                .asLong());
             }
-            Double same = losses.get((Integer) more.get("step"));
-            double loss = (Double) more.get("loss");
+            more.put("loss", loss);
+            more.put("step", step);
+            Double same = losses.get(step);
             if (same == null || !(Math.abs(same - loss) <= LOSS_TOLERANCE * loss)) {
-                result.put("loss_disagrees", variant + ": " + loss + " after step " + more.get("step") + ", ours " + same);
+                result.put("loss_disagrees", variant + ": " + loss + " after step " + step + ", ours " + same);
             }
             result.peer(variant, theirs, more);
         } catch (Contender.Refused e) {

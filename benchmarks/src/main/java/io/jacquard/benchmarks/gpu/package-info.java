@@ -2,6 +2,6 @@
 ///
 /// [Rows] is the table of what is measured. [GpuBench] drives two long-living processes in turns over stdin and stdout:
 /// [KernelServer] (and [StepServer] for whole steps, which runs the product's trainer) and the peer's
-/// `torch_peer.py`. Each row checks both against doubles before a time counts. [Record] keeps what came of it,
+/// `torch_peer.py`. Each row checks both against doubles before a time counts. [BenchRecord] keeps what came of it,
 /// [ResultsPage] writes `docs/results.md` from all records.
 package io.jacquard.benchmarks.gpu;

@@ -25,7 +25,7 @@ final class GpuBenchTest {
         all.addAll(List.of(arguments));
         assertEquals(code, GpuBench.commandLine().execute(all.toArray(String[]::new)));
         JsonNode record = Lines.JSON.readTree(Files.readString(out));
-        assertEquals(List.of(), Record.faults(record));
+        assertEquals(List.of(), BenchRecord.faults(record));
         return record;
     }
 
@@ -60,15 +60,27 @@ final class GpuBenchTest {
 
     @Test
     void besidePyTorch() throws IOException {
-        assumeTrue(!Machine.output("python3", "-c", "import torch; print(torch.__version__)").isEmpty(), "no torch");
-        JsonNode record =
-                run(0, "--device", "cpu", "--scale", "tiny", "--no-compile", "--only", "^(gelu b|step gpt2)");
+        assumeTrue(
+                !Machine.output("python3", "-c", "import torch; print(torch.__version__)")
+                        .isEmpty(),
+                "no torch");
+        JsonNode record = run(0, "--device", "cpu", "--scale", "tiny", "--no-compile", "--only", "^(gelu b|step gpt2)");
         JsonNode row = record.get("rows").get(0);
         assertEquals("measured", row.get("status").asString());
         JsonNode peer = row.get("peers").get(row.get("best_peer").asString());
         assertTrue(peer.get("error_fp64").asDouble() <= row.get("error_allowed").asDouble());
-        assertEquals(peer.get("micros").asDouble() / row.get("micros").asDouble(), row.get("ratio").asDouble(), 0.01);
-        assertEquals(record.get("rows").get(1).get("peers").get("eager").get("status").asString(), "measured");
+        assertEquals(
+                peer.get("micros").asDouble() / row.get("micros").asDouble(),
+                row.get("ratio").asDouble(),
+                0.01);
+        assertEquals(
+                record.get("rows")
+                        .get(1)
+                        .get("peers")
+                        .get("eager")
+                        .get("status")
+                        .asString(),
+                "measured");
     }
 
     @Test
@@ -86,13 +98,11 @@ final class GpuBenchTest {
 
     @Test
     void aRecordWithATimeOfAWrongRowIsFaulty() {
-        JsonNode record = Lines.JSON.readTree(
-                """
+        JsonNode record = Lines.JSON.readTree("""
                 {"format": 1, "date": "", "commit": "", "command": "", "device": "", "machine": "gpu", "roofline": {},
                  "protocol": {}, "peer": {"present": false},
                  "rows": [{"name": "x", "status": "no peer", "micros": 1, "error_fp64": 0.5, "error_allowed": 0.01}]}
                 """);
-        assertEquals(
-                List.of("no peer, and no reason", "x: timed with an error of 0.5"), Record.faults(record));
+        assertEquals(List.of("no peer, and no reason", "x: timed with an error of 0.5"), BenchRecord.faults(record));
     }
 }

@@ -30,8 +30,8 @@ final class ResultsPageTest {
         try (Stream<Path> files = Files.list(ROOT.resolve("benchmarks/results"))) {
             for (Path file : files.filter(f -> f.toString().endsWith(".json")).toList()) {
                 JsonNode record = Lines.JSON.readTree(Files.readString(file));
-                if (record.path("benchmark").asString("").equals(Record.BENCHMARK)) {
-                    assertEquals(List.of(), Record.faults(record), file.toString());
+                if (record.path("benchmark").asString("").equals(BenchRecord.BENCHMARK)) {
+                    assertEquals(List.of(), BenchRecord.faults(record), file.toString());
                 }
             }
         }
@@ -39,24 +39,21 @@ final class ResultsPageTest {
 
     private static String page(Path root, String machine, double ratio) throws IOException {
         Path results = Files.createDirectories(root.resolve("benchmarks/results"));
-        Files.writeString(
-                results.resolve("gpu.json"),
-                """
+        Files.writeString(results.resolve("gpu.json"), """
                 {"benchmark": "gpu-bench", "date": "2027-01-02T03:04:05Z", "commit": "abc1234", "machine": "%s",
                  "device": "H200, driver", "peer": {"present": true, "torch": "2.11"}, "roofline": {}, "skipped": [],
                  "rows": [{"name": "rms norm backward 8192x4096 bf16", "status": "measured", "micros": 50.5,
                            "best_peer": "compile", "ratio": %s, "goal": 2.2, "goal_ratio": %s,
                            "peers": {"compile": {"micros": 100.0}}}]}
-                """
-                        .formatted(machine, ratio, ratio));
+                """.formatted(machine, ratio, ratio));
         return new ResultsPage(root).text();
     }
 
     @Test
     void aGoalStandsBesideItsFigure(@TempDir Path root) throws IOException {
         String reached = page(root, "gpu", 2.31);
-        assertTrue(reached.contains("| rms norm backward 8192x4096 bf16 | torch.compile | 2.20 | 2.31 | 2027-01-02, "
-                + "commit abc1234"));
+        assertTrue(reached.contains(
+                "| rms norm backward 8192x4096 bf16 | torch.compile | 2.20 | 2.31 | 2027-01-02, " + "commit abc1234"));
         assertTrue(reached.contains("| rms norm backward 16384x4096 bf16 | torch.compile | 2.20 | not run |"));
         assertFalse(reached.contains("Nothing has run on a GPU yet"));
         assertTrue(page(root, "gpu", 1.98).contains("| 2.20 | 1.98, **missed** |"));

@@ -100,8 +100,7 @@ final class RowsTest {
     void everyScaleHasEveryKindOnce(Rows.Scale scale) {
         List<Row> rows = Rows.of(scale, "bf16");
         assertEquals(rows.size(), rows.stream().map(Row::name).distinct().count());
-        assertEquals(
-                kinds(Rows.of(Rows.Scale.GPU, "bf16")), kinds(rows), "kinds of rows at " + scale);
+        assertEquals(kinds(Rows.of(Rows.Scale.GPU, "bf16")), kinds(rows), "kinds of rows at " + scale);
     }
 
     private static Set<String> kinds(List<Row> rows) {
@@ -115,8 +114,7 @@ final class RowsTest {
     void everyGoalHasARow() {
         List<Row> rows = Rows.of(Rows.Scale.GPU, "bf16");
         for (Goal goal : Goal.all()) {
-            assertTrue(
-                    rows.stream().anyMatch(r -> goal.row().matcher(r.name()).matches()), goal.toString());
+            assertTrue(rows.stream().anyMatch(r -> goal.row().matcher(r.name()).matches()), goal.toString());
         }
     }
 

@@ -16,7 +16,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// The file that a run leaves: written again after each row, so that what was measured stays when the run is cut off.
-final class Record {
+final class BenchRecord {
     static final int FORMAT = 1;
     static final String BENCHMARK = "gpu-bench";
 
@@ -27,7 +27,7 @@ final class Record {
     private final List<Map<String, @Nullable Object>> rows = new ArrayList<>();
     private final List<String> skipped = new ArrayList<>();
 
-    Record(Path file, List<String> command) throws IOException {
+    BenchRecord(Path file, List<String> command) throws IOException {
         this.file = file;
         head.put("benchmark", BENCHMARK);
         head.put("format", FORMAT);
@@ -80,7 +80,8 @@ final class Record {
     /// Every way in which a record does not keep to the format; none for a good one.
     static List<String> faults(JsonNode record) {
         List<String> faults = new ArrayList<>();
-        for (String key : List.of("date", "commit", "command", "device", "machine", "roofline", "peer", "protocol", "rows")) {
+        for (String key :
+                List.of("date", "commit", "command", "device", "machine", "roofline", "peer", "protocol", "rows")) {
             if (record.path(key).isMissingNode()) {
                 faults.add("no " + key);
             }
@@ -106,7 +107,10 @@ final class Record {
         if (timed != row.has("micros") || timed == row.has("why")) {
             faults.add(name + ": status " + status + " with times " + row.has("micros") + ", reason " + row.has("why"));
         }
-        if (timed && !step && !(row.path("error_fp64").asDouble(1) <= row.path("error_allowed").asDouble(0))) {
+        if (timed
+                && !step
+                && !(row.path("error_fp64").asDouble(1)
+                        <= row.path("error_allowed").asDouble(0))) {
             faults.add(name + ": timed with an error of " + row.path("error_fp64"));
         }
         if (status.equals(Result.MEASURED) != row.has("ratio")) {
@@ -126,7 +130,8 @@ final class Record {
         if (commit.isEmpty()) {
             return "unknown";
         }
-        boolean changed = !Machine.output("git", "status", "--porcelain", "--untracked-files=no").isEmpty();
+        boolean changed = !Machine.output("git", "status", "--porcelain", "--untracked-files=no")
+                .isEmpty();
         return commit + (changed ? " with changes" : "");
     }
 
