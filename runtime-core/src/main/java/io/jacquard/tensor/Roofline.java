@@ -8,6 +8,7 @@ import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.ToDoubleFunction;
 
 /// What a device does at best, measured on it by the kernels themselves: the rate of a large copy, and of square
 /// matrix products. Measured at first use, in a session of its own, and kept as long as the process.
@@ -44,18 +45,20 @@ public final class Roofline {
     /// Bytes read plus bytes written by a copy in the device's memory, in 10^9 a second.
     public synchronized double gigabytesPerSecond() {
         if (gigabytesPerSecond == 0) {
-            try (Session session = Session.open(device)) {
-                gigabytesPerSecond = copyRate(session.backend());
-            }
+            gigabytesPerSecond = measured(Roofline::copyRate);
         }
         return gigabytesPerSecond;
     }
 
     /// Additions and multiplications of a matrix product of such operands, in 10^12 a second.
     public synchronized double teraflops(DType type) {
-        return teraflops.computeIfAbsent(type, t -> {
+        return teraflops.computeIfAbsent(type, t -> measured(backend -> productRate(backend, t)));
+    }
+
+    private double measured(ToDoubleFunction<Backend> probe) {
+        return Debug.without(() -> {
             try (Session session = Session.open(device)) {
-                return productRate(session.backend(), t);
+                return probe.applyAsDouble(session.backend());
             }
         });
     }

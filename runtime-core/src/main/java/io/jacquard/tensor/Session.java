@@ -3,11 +3,13 @@ package io.jacquard.tensor;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
 import io.jacquard.tensor.spi.Graph;
+import io.jacquard.tensor.spi.Kernels;
 import java.util.LinkedHashSet;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /// One device opened by one thread (one rank), with the scope `run` that lives as long as the session.
 ///
@@ -17,11 +19,13 @@ public final class Session implements AutoCloseable {
     private final Pool pool;
     private final Set<Scope> scopes = new LinkedHashSet<>();
     private final Scope root;
+    private final @Nullable KernelTrace trace;
     private long tensors;
 
     private Session(Backend backend) {
         this.backend = backend;
         this.pool = new Pool(backend);
+        this.trace = KernelTrace.ifAsked(backend);
         this.root = Scope.root(this, pool);
     }
 
@@ -65,6 +69,23 @@ public final class Session implements AutoCloseable {
         return backend;
     }
 
+    Kernels kernels() {
+        return trace == null ? backend.kernels() : trace.kernels();
+    }
+
+    /// Whether this JVM was asked to look at each launch ([Debug]), which a graph would hide: then run eagerly.
+    public boolean isDebugging() {
+        return trace != null || Debug.sync();
+    }
+
+    /// Prints the time of each kernel since the last summary, if [Debug] asks for it. Closing the session does so,
+    /// too.
+    public void summarize(String title) {
+        if (trace != null) {
+            trace.summarize(title);
+        }
+    }
+
     /// Records the launches of `work` without running them; [Graph#replay] runs them at the addresses of the
     /// recording. `work` itself runs once, on the host: numbers and branches of Java are frozen, tensors are not.
     /// Copies to and from the host are refused inside.
@@ -73,7 +94,15 @@ public final class Session implements AutoCloseable {
     /// stays open. A replay after the scope of the capture was closed throws an `IllegalStateException`.
     public Graph capture(Runnable work) {
         Scope home = Scope.current();
-        return new ScopedGraph(backend.capture(work), home);
+        if (trace == null) {
+            return new ScopedGraph(backend.capture(work), home);
+        }
+        trace.capturing(true);
+        try {
+            return new ScopedGraph(backend.capture(work), home);
+        } finally {
+            trace.capturing(false);
+        }
     }
 
     /// Waits until the device has done everything asked so far.
@@ -123,6 +152,7 @@ public final class Session implements AutoCloseable {
     /// @throws IllegalStateException naming the scopes that were never closed
     @Override
     public void close() {
+        summarize("until the close of " + device());
         String leaked = Scope.describe(scopes.stream().filter(s -> s != root).toList());
         root.leaveInner();
         root.close();

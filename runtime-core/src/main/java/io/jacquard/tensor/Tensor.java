@@ -157,7 +157,7 @@ public final class Tensor {
 
     /// What this tensor's device computes: for operations and optimizers. Kernels check nothing.
     public Kernels kernels() {
-        return storage.session.backend().kernels();
+        return storage.session.kernels();
     }
 
     // ---- views: same memory, no gradient recorded (Ops.reshape and Ops.narrow record)

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.jacquard.cuda.driver.Driver;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Debug;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.Roofline;
@@ -173,14 +174,13 @@ final class CudaBackendTest {
         assertTrue(message.startsWith("cuda:0: waiting for the device: CUDA_ERROR_ILLEGAL_ADDRESS (700)"), message);
         assertTrue(message.contains("moving.cu"), message);
         assertTrue(
-                message.endsWith("; an earlier launch failed: -Djacquard.cuda.sync=true and no graph"
-                        + " (training.graph=false) name it"),
+                message.endsWith("; an earlier launch failed: --sync (-Djacquard.sync=true) and no graph name it"),
                 message);
     }
 
     @Test
     void inStepTheErrorNamesTheLaunch() {
-        System.setProperty("jacquard.cuda.sync", "true");
+        System.setProperty(Debug.SYNC, "true");
         try {
             String message = overrun().getMessage();
             assertTrue(
@@ -189,7 +189,7 @@ final class CudaBackendTest {
                                     + " [8] F32: CUDA_ERROR_ILLEGAL_ADDRESS (700)"),
                     message);
         } finally {
-            System.clearProperty("jacquard.cuda.sync");
+            System.clearProperty(Debug.SYNC);
         }
     }
 }

@@ -3,9 +3,11 @@ package io.jacquard.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.data.Corpus;
+import io.jacquard.tensor.Debug;
 import io.jacquard.train.ConfigReader;
 import io.jacquard.train.DataPreparation;
 import io.jacquard.train.Metrics;
@@ -123,5 +125,34 @@ final class CudaTrainerTest {
                             Objects.requireNonNull(resumed.checkpoint()).resolve(file)),
                     file);
         }
+    }
+
+    /// A graph would hide its launches, so the steps run eagerly, and each launch is waited for: to the same bits.
+    @Test
+    void aDebuggedRunIsEagerAndEndsWithTheSameLosses() throws IOException {
+        List<Float> recorded = train(config("recorded", "cuda", "f32"));
+        List<String> notes = new ArrayList<>();
+        List<Float> losses = new ArrayList<>();
+        System.setProperty(Debug.SYNC, "true");
+        try {
+            new Trainer(config("debugged", "cuda", "f32"), new TrainListener() {
+                        @Override
+                        public void stepped(Metrics.Step step) {
+                            losses.add(step.loss());
+                        }
+
+                        @Override
+                        public void noted(String line) {
+                            notes.add(line);
+                        }
+                    })
+                    .start();
+        } finally {
+            System.clearProperty(Debug.SYNC);
+        }
+        assertEquals(recorded, losses);
+        assertTrue(
+                notes.contains("debugging looks at each launch, so steps run eagerly: training.graph is set aside"),
+                notes::toString);
     }
 }

@@ -1,9 +1,12 @@
 package io.jacquard.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Debug;
+import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -55,23 +58,61 @@ final class EventsTest {
                         && e.getLong("bytes") == 64 << 20));
     }
 
-    @Test
-    void theTraceHasALineForEachLaunch() {
+    private static List<String> debugged(String level, Runnable work) {
         PrintStream before = System.err;
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         System.setErr(new PrintStream(bytes, true, StandardCharsets.UTF_8));
-        System.setProperty("jacquard.cuda.trace", "true");
-        try (Session session = EmulatedDevice.open(90)) {
-            Tensor x = Tensor.empty(Shape.of(8, 3), DType.BF16);
-            x.kernels().fill(x, 1f);
-            session.synchronize();
+        System.setProperty(Debug.LEVEL, level);
+        try (Session _ = EmulatedDevice.open(90)) {
+            work.run();
         } finally {
-            System.clearProperty("jacquard.cuda.trace");
+            System.clearProperty(Debug.LEVEL);
             System.setErr(before);
         }
-        String line = bytes.toString(StandardCharsets.UTF_8);
+        return bytes.toString(StandardCharsets.UTF_8)
+                .lines()
+                .filter(l -> !l.startsWith("roofline of cuda:0, copy "))
+                .toList();
+    }
+
+    private static void fill() {
+        Tensor x = Tensor.empty(Shape.of(8, 3), DType.BF16);
+        x.kernels().fill(x, 1f);
+    }
+
+    @Test
+    void theTraceHasALineForEachCall() {
+        List<String> lines = debugged("2", EventsTest::fill);
+        assertEquals(3, lines.size(), lines::toString);
         assertTrue(
-                line.matches("fill_bf16 +\\d+\\.\\d us +\\d+\\.\\d GB/s +(\\d+%)? +1x1x1 x 256  \\[8, 3\\] BF16\\R"),
-                line);
+                lines.get(0).matches("fill +\\d+\\.\\d us +\\d+\\.\\d GB/s +\\d+%  \\[8, 3\\] BF16, 1\\.0"),
+                lines::toString);
+        assertTrue(
+                lines.get(1).matches("until the close of cuda:0: 1 kernel calls, \\d+ us, \\d+% of the roofline"),
+                lines::toString);
+    }
+
+    @Test
+    void theTraceHasALineForEachLaunch() {
+        List<String> lines = debugged("3", EventsTest::fill);
+        assertEquals(4, lines.size(), lines::toString);
+        assertTrue(
+                lines.getFirst().matches(" +fill_bf16 +\\d+\\.\\d us  1x1x1 x 256, 0 bytes shared"), lines::toString);
+        assertTrue(lines.get(1).startsWith("fill "), lines::toString);
+    }
+
+    /// Reads memory that nobody wrote, which only a checking device sees.
+    @Test
+    void theTraceNamesTheCallThatFailed() {
+        DeviceException e = assertThrows(
+                DeviceException.class,
+                () -> debugged("1", () -> {
+                    Tensor x = Tensor.empty(Shape.of(8), DType.F32);
+                    x.kernels().gelu(x, x);
+                }));
+        assertTrue(
+                e.getMessage().startsWith("in gelu([8] F32, [8] F32): cuda:0: waiting for the device: CUDA_ERROR"),
+                e::getMessage);
+        assertTrue(e.getMessage().contains("gelu_f32"), e::getMessage);
     }
 }

@@ -34,6 +34,9 @@ final class EvalCommand implements Callable<Integer> {
     @Mixin
     private ModelOptions model = new ModelOptions();
 
+    @Mixin
+    private DebugOptions debugging = new DebugOptions();
+
     @Option(
             names = "--data",
             paramLabel = "DIR",
@@ -67,6 +70,7 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        debugging.apply(command);
         List<Path> shards = TrainingData.shards(data, split);
         if (shards.isEmpty()) {
             throw new IllegalArgumentException("eval: " + data + " has no " + split + "*.bin");

@@ -28,6 +28,9 @@ final class GenerateCommand implements Callable<Integer> {
     @Mixin
     private ModelOptions model = new ModelOptions();
 
+    @Mixin
+    private DebugOptions debugging = new DebugOptions();
+
     @Option(
             names = {"-p", "--prompt"},
             paramLabel = "TEXT",
@@ -76,6 +79,7 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        debugging.apply(command);
         Sampling sampling = new Sampling(temperature, topK, topP);
         PrintWriter out = command.getOut();
         try (LoadedModel m = model.open(Terminal.of(command.getErr()))) {

@@ -46,8 +46,8 @@ public final class Main implements Runnable {
     @Spec
     private @Nullable CommandSpec spec;
 
-    @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Print the stack trace of a failure.")
-    private boolean debug;
+    @Option(names = "--stack-trace", scope = ScopeType.INHERIT, description = "Print the stack trace of a failure.")
+    private boolean stackTrace;
 
     /// Runs a command and ends the JVM with its exit code.
     public static void main(String[] arguments) {
@@ -100,7 +100,7 @@ public final class Main implements Runnable {
                 : "";
         command.getErr()
                 .println("jacquard: " + kind + message.lines().findFirst().orElse(""));
-        boolean trace = command.getCommandSpec().root().userObject() instanceof Main m && m.debug;
+        boolean trace = command.getCommandSpec().root().userObject() instanceof Main m && m.stackTrace;
         if (trace) {
             e.printStackTrace(command.getErr());
         }

@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -80,9 +81,13 @@ final class QuickstartCommand implements Callable<Integer> {
             description = "Device to train on (default: ${DEFAULT-VALUE}).")
     private String device = "cpu";
 
+    @Mixin
+    private DebugOptions debugging = new DebugOptions();
+
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        debugging.apply(command);
         if (minutes <= 0 || steps != null && steps < 1) {
             throw new ParameterException(command, "--minutes and --steps must be positive");
         }

@@ -33,12 +33,16 @@ final class ResumeCommand implements Callable<Integer> {
     @Mixin
     private ConfigOptions options = new ConfigOptions();
 
+    @Mixin
+    private DebugOptions debugging = new DebugOptions();
+
     @Option(names = "--json", description = "Print the outcome as JSON.")
     private boolean json;
 
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        debugging.apply(command);
         // The directory may have moved since.
         TrainConfig config = options.read(command, () -> Trainer.configOf(run).set("run", run, "RUN"));
         TrainRun.run(command, config, true, json);

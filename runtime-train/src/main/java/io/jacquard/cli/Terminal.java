@@ -1,5 +1,6 @@
 package io.jacquard.cli;
 
+import io.jacquard.tensor.Debug;
 import java.io.Console;
 import java.io.PrintWriter;
 
@@ -21,7 +22,9 @@ final class Terminal {
     static Terminal of(PrintWriter err) {
         Console console = System.console();
         boolean dumb = "dumb".equals(System.getenv("TERM"));
-        return new Terminal(err, console != null && console.isTerminal() && !dumb);
+        // the lines about kernels would run into the line that is rewritten
+        boolean alone = Debug.level() == 0;
+        return new Terminal(err, console != null && console.isTerminal() && !dumb && alone);
     }
 
     /// See no-color.org.

@@ -46,6 +46,9 @@ final class TrainCommand implements Callable<Integer> {
     @Mixin
     private ConfigOptions options = new ConfigOptions();
 
+    @Mixin
+    private DebugOptions debugging = new DebugOptions();
+
     @Option(names = "--resume", description = "Continue the run if its directory holds a saved state.")
     private boolean resume;
 
@@ -58,6 +61,7 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
+        debugging.apply(command);
         TrainConfig config = options.read(command, this::reader);
         if (dryRun) {
             command.getOut().print(ConfigWriter.yaml(config));

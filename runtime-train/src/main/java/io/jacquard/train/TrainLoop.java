@@ -127,6 +127,9 @@ final class TrainLoop implements AutoCloseable {
                 step.load(done);
             }
             listener.started(config, decoder.weights().count(), data.train().tokens(), done);
+            if (config.training().graph() && Session.current().isDebugging()) {
+                listener.noted("debugging looks at each launch, so steps run eagerly: training.graph is set aside");
+            }
             if (Double.isNaN(joulesAtStart)) {
                 listener.noted("energy is not measured: " + energy.source());
             } else if (Double.isNaN(joulesBefore)) {

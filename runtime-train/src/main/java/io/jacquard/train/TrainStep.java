@@ -33,6 +33,7 @@ final class TrainStep implements AutoCloseable {
     private final Batches.Layout layout;
     private final TrainConfig.Training settings;
     private final boolean dropout;
+    private final boolean graph;
 
     private final int context;
     private final int[] hostTokens;
@@ -47,7 +48,7 @@ final class TrainStep implements AutoCloseable {
 
     private long warmUps;
     private @Nullable Scope arena;
-    private @Nullable Graph graph;
+    private @Nullable Graph recorded;
 
     /// Allocates the inputs in the current scope.
     TrainStep(Decoder decoder, Optimizer optimizer, Batches batches, TrainConfig config) {
@@ -56,6 +57,7 @@ final class TrainStep implements AutoCloseable {
         this.batches = batches;
         this.settings = config.training();
         this.dropout = config.model().dropout() > 0;
+        this.graph = settings.graph() && !Session.current().isDebugging();
         this.context = config.model().context();
         layout = new Batches.Layout(settings.microBatch(), settings.accumulation(), 0, 1);
         int rows = settings.microBatch() * settings.accumulation();
@@ -124,12 +126,15 @@ final class TrainStep implements AutoCloseable {
         scale.copyFrom(new float[] {valid == 0 ? 0f : 1f / valid});
         learningRate.copyFrom(new float[] {rate});
         // The first step runs as it is: libraries that choose an algorithm at first use must have done so.
-        if (settings.graph() && warmUps++ > 0) {
+        if (graph && warmUps++ > 0) {
             recorded().replay();
         } else {
+            Session session = Session.current();
+            session.summarize("before step " + (hostCounters[0] + 1));
             try (var _ = Scope.open("step")) {
                 work();
             }
+            session.summarize("step " + (hostCounters[0] + 1));
         }
         return new Launched();
     }
@@ -151,17 +156,17 @@ final class TrainStep implements AutoCloseable {
     }
 
     private Graph recorded() {
-        if (graph != null) {
-            return graph;
+        if (recorded != null) {
+            return recorded;
         }
         Session session = Session.current();
         // Holes make the extent larger than the peak; recording costs no device time, so try again with twice as much.
         for (long bytes = session.peakBytes(); ; bytes *= 2) {
             Scope s = Scope.openArena("recorded step", bytes);
             try {
-                graph = session.capture(this::work);
+                recorded = session.capture(this::work);
                 arena = s;
-                return graph;
+                return recorded;
             } catch (DeviceOutOfMemoryException e) {
                 s.close();
                 decoder.weights().freshGradients();
@@ -174,8 +179,8 @@ final class TrainStep implements AutoCloseable {
 
     @Override
     public void close() {
-        if (graph != null) {
-            graph.close();
+        if (recorded != null) {
+            recorded.close();
         }
         if (arena != null) {
             arena.close();

@@ -3,11 +3,17 @@ package io.jacquard.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.jacquard.tensor.Debug;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,6 +41,7 @@ class MainTest {
                 "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
                 "inspect nowhere | 1 | jacquard: inspect: there is no nowhere",
                 "quickstart --steps 0 | 2 | jacquard: --minutes and --steps must be positive",
+                "train --debug 4 | 2 | jacquard: --debug: 4 is not one of 0, 1, 2, 3",
                 "prepare nowhere --out /dev/null/x | 1 | jacquard:",
             })
     void failuresAreOneLineAndACode(String line, int code, String message) {
@@ -68,20 +75,20 @@ class MainTest {
         assertEquals("""
                 completion:
                 doctor: --device --json
-                eval: --batch --data --device --dtype --json --sequences --split
-                generate: --device --dtype --json --prompt --seed --temperature --tokens --top-k --top-p
+                eval: --batch --data --debug --device --dtype --json --sequences --split --sync
+                generate: --debug --device --dtype --json --prompt --seed --sync --temperature --tokens --top-k --top-p
                 inspect: --json
                 prepare: --bytes --extensions --field --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
                  --tokenizer --validation --vocabulary
-                quickstart: --device --minutes --run --steps --text
-                resume: --device --json --set
-                train: --config --data --device --dry-run --json --resume --run --set""", all);
+                quickstart: --debug --device --minutes --run --steps --sync --text
+                resume: --debug --device --json --set --sync
+                train: --config --data --debug --device --dry-run --json --resume --run --set --sync""", all);
     }
 
     private static String options(CommandLine command) {
         return command.getCommandSpec().options().stream()
                 .map(CommandLine.Model.OptionSpec::longestName)
-                .filter(n -> !n.equals("--help") && !n.equals("--version") && !n.equals("--debug"))
+                .filter(n -> !n.equals("--help") && !n.equals("--version") && !n.equals("--stack-trace"))
                 .sorted()
                 .map(n -> " " + n)
                 .collect(Collectors.joining());
@@ -121,6 +128,8 @@ class MainTest {
         assertEquals(0, run("resume", run, "--set", "training.steps=5", "--json"), err.toString());
         assertTrue(out.toString().contains("\"step\":5,\"complete\":true"), out.toString());
         assertTrue(out.toString().matches("(?s).*\"first_step_at\":\"\\d{4}-[0-9T:.-]+Z\".*"), out.toString());
+        theKernelsOf("resume", run, "--set", "training.steps=6", "--set", "training.graph=true");
+        theKernelsOf("eval", run, "--data", data);
         assertEquals(0, run("eval", run, "--data", data, "--json"), err.toString());
         assertEquals(0, run("generate", run, "--prompt", "one", "--tokens", "5"), err.toString());
         assertTrue(out.toString().contains("\none"), out.toString());
@@ -129,5 +138,29 @@ class MainTest {
         assertEquals(0, run("inspect", data + "/tokenizer.json", "--json"), err.toString());
         assertEquals(0, run("doctor"), out.toString());
         assertEquals(0, run("completion"));
+    }
+
+    /// What `--debug` tells beside the command's own lines: times by kernel of a whole step, or of all the work.
+    private void theKernelsOf(String... arguments) {
+        PrintStream before = System.err;
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+        try {
+            String[] debugged = Stream.concat(Arrays.stream(arguments), Stream.of("--debug", "2", "--sync"))
+                    .toArray(String[]::new);
+            assertEquals(0, run(debugged), err.toString());
+        } finally {
+            System.clearProperty(Debug.LEVEL);
+            System.clearProperty(Debug.SYNC);
+            System.setErr(before);
+        }
+        String told = bytes.toString(StandardCharsets.UTF_8);
+        assertTrue(told.contains("\nmatmul  "), told);
+        if (arguments[0].equals("resume")) {
+            assertTrue(told.matches("(?s).*\nstep 6: \\d+ kernel calls, .*\n  adamW +1 calls .*"), told);
+            assertTrue(err.toString().contains("training.graph is set aside"), err.toString());
+        } else {
+            assertTrue(told.matches("(?s).*\nuntil the close of cpu:0: \\d+ kernel calls, .*"), told);
+        }
     }
 }

@@ -3,6 +3,7 @@ package io.jacquard.cuda.driver;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.jacquard.tensor.Debug;
 import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.Arena;
@@ -12,12 +13,7 @@ import java.lang.foreign.MemorySegment;
 ///
 /// **Thread**: the one that opened it.
 public final class Gpu implements AutoCloseable {
-    /// `-Djacquard.cuda.sync=true`: wait after each launch, so that an error names the kernel that made it.
-    private static final String SYNC = "jacquard.cuda.sync";
-
     private static final int ATTRIBUTE_MULTIPROCESSORS = 16;
-    private static final int ATTRIBUTE_MEMORY_KILOHERTZ = 36;
-    private static final int ATTRIBUTE_MEMORY_BUS_BITS = 37;
     private static final int ATTRIBUTE_MAJOR = 75;
     private static final int ATTRIBUTE_MINOR = 76;
     private static final int ATTRIBUTE_SHARED_OPTIN = 97;
@@ -44,7 +40,7 @@ public final class Gpu implements AutoCloseable {
     private final long stream;
     private final Staging staging;
     private final Readbacks readbacks;
-    private final boolean synchronous = Boolean.getBoolean(SYNC);
+    private final boolean synchronous = Debug.sync();
     private boolean capturing;
 
     Gpu(Driver driver, int ordinal) {
@@ -108,11 +104,6 @@ public final class Gpu implements AutoCloseable {
     /// Device memory in all.
     public long memoryBytes() {
         return memoryBytes;
-    }
-
-    /// What the memory's clock and width give: two transfers per clock. 0 where the driver does not say.
-    double memoryGigabytesPerSecond() {
-        return 2.0 * attribute(ATTRIBUTE_MEMORY_KILOHERTZ) * attribute(ATTRIBUTE_MEMORY_BUS_BITS) / 8 / 1e6;
     }
 
     /// Device memory that nobody holds now, on the whole device.
@@ -228,8 +219,8 @@ public final class Gpu implements AutoCloseable {
             DeviceException e = failure(code, operation);
             throw synchronous
                     ? e
-                    : new DeviceException(e.getMessage() + "; an earlier launch failed: -D" + SYNC
-                            + "=true and no graph (training.graph=false) name it");
+                    : new DeviceException(e.getMessage() + "; an earlier launch failed: --sync (-D" + Debug.SYNC
+                            + "=true) and no graph name it");
         }
     }
 

@@ -1,81 +1,39 @@
 package io.jacquard.cuda.driver;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import io.jacquard.tensor.Tensor;
-import java.io.PrintStream;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
+import io.jacquard.tensor.Debug;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/// `-Djacquard.cuda.trace=true`: a line for each launch, with the device's time between two events around it, the rate
-/// at which that moves the operands once, and what this is of the memory's peak. The host waits for each launch.
-///
-/// Kernels that read operands several times, or part of them, have other true rates; what is launched by a graph is
-/// not seen.
+/// `-Djacquard.debug=3`: a line for each launch of a kernel call, with the device's time between two events around it.
+/// What the call as a whole should take is known a level above. The host waits for each launch; what is launched by a
+/// graph is not seen.
 final class LaunchTrace implements AutoCloseable {
-    private static final String PROPERTY = "jacquard.cuda.trace";
+    private static final int EACH_LAUNCH = 3;
 
-    private final Gpu gpu;
-    private final PrintStream out;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment result = arena.allocate(JAVA_LONG);
-    private final long start;
-    private final long stop;
+    private final Stopwatch stopwatch;
 
-    private LaunchTrace(Gpu gpu, PrintStream out) {
-        this.gpu = gpu;
-        this.out = out;
-        start = event();
-        stop = event();
+    private LaunchTrace(Gpu gpu) {
+        stopwatch = new Stopwatch(gpu);
     }
 
     /// Null when nobody asked.
     static @Nullable LaunchTrace ifAsked(Gpu gpu) {
-        return Boolean.getBoolean(PROPERTY) ? new LaunchTrace(gpu, System.err) : null;
+        return Debug.level() >= EACH_LAUNCH ? new LaunchTrace(gpu) : null;
     }
 
-    private long event() {
-        gpu.check(Calls.eventCreate(result.address(), 0), "cuEventCreate");
-        return result.get(JAVA_LONG, 0);
-    }
-
-    void before() {
-        gpu.check(Calls.eventRecord(start, gpu.stream()), "cuEventRecord");
-    }
-
-    void after(Kernel kernel, String grid, int threads, @Nullable Tensor[] operands, int count) {
-        gpu.check(Calls.eventRecord(stop, gpu.stream()), "cuEventRecord");
-        gpu.check(Calls.eventSynchronize(stop), "kernel " + kernel.name());
-        gpu.check(Calls.eventElapsedTime(result.address(), start, stop), "cuEventElapsedTime");
-        double micros = 1000.0 * result.get(JAVA_FLOAT, 0);
-        long bytes = 0;
-        StringBuilder shapes = new StringBuilder();
-        for (int i = 0; i < count; i++) {
-            Tensor t = operands[i];
-            shapes.append(i == 0 ? "" : ", ").append(t);
-            bytes += t == null ? 0 : t.bytes();
-        }
-        double gigabytes = bytes / micros / 1000;
-        double peak = gpu.memoryGigabytesPerSecond();
-        out.printf(
+    void run(Runnable launch, Kernel kernel, String grid, int threads, int sharedBytes) {
+        System.err.printf(
                 Locale.ROOT,
-                "%-32s %9.1f us %8.1f GB/s%s  %s x %d  %s%n",
+                "    %-32s %9.1f us  %s x %d, %d bytes shared%n",
                 kernel.name(),
-                micros,
-                gigabytes,
-                peak > 0 ? String.format(Locale.ROOT, " %3.0f%%", 100 * gigabytes / peak) : "",
+                stopwatch.micros(launch),
                 grid,
                 threads,
-                shapes);
+                sharedBytes);
     }
 
     @Override
     public void close() {
-        int _ = Calls.eventDestroy(start);
-        int _ = Calls.eventDestroy(stop);
-        arena.close();
+        stopwatch.close();
     }
 }

@@ -153,10 +153,22 @@ public final class Launcher implements AutoCloseable {
             throw new IllegalStateException("run: there is no kernel for operands" + operandList());
         }
         k.allowShared(sharedBytes);
-        LaunchTrace traced = gpu.isCapturing() ? null : trace;
-        if (traced != null) {
-            traced.before();
+        if (trace == null || gpu.isCapturing()) {
+            launch(k, gridX, gridY, gridZ, threads, sharedBytes);
+        } else {
+            trace.run(
+                    () -> launch(k, gridX, gridY, gridZ, threads, sharedBytes),
+                    k,
+                    grid(gridX, gridY, gridZ),
+                    threads,
+                    sharedBytes);
         }
+        if (FlightRecorder.isInitialized()) {
+            record(k, (long) gridX * gridY * gridZ, threads);
+        }
+    }
+
+    private void launch(Kernel k, int gridX, int gridY, int gridZ, int threads, int sharedBytes) {
         int code = Calls.launchKernel(
                 k.function(), gridX, gridY, gridZ, threads, 1, 1, sharedBytes, gpu.stream(), pointers.address(), 0);
         if (code == 0 && gpu.isSynchronous() && !gpu.isCapturing()) {
@@ -164,12 +176,6 @@ public final class Launcher implements AutoCloseable {
         }
         if (code != 0) {
             throw failure(code, k, grid(gridX, gridY, gridZ), threads, sharedBytes);
-        }
-        if (traced != null) {
-            traced.after(k, grid(gridX, gridY, gridZ), threads, operands, operandCount);
-        }
-        if (FlightRecorder.isInitialized()) {
-            record(k, (long) gridX * gridY * gridZ, threads);
         }
     }
 
