@@ -1,11 +1,14 @@
 package io.jacquard.benchmarks;
 
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Device;
+import io.jacquard.tensor.Roofline;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
 import io.jacquard.tensor.spi.Kernels;
+import io.jacquard.tensor.spi.Work;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -18,7 +21,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
-import jdk.incubator.vector.FloatVector;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -28,7 +30,9 @@ import picocli.CommandLine.Option;
 @Command(
         name = "step-profile",
         mixinStandardHelpOptions = true,
-        description = "Prints the time of each kernel and shape in a training step, and what share of it is matmul.")
+        description =
+                "Prints the time of each kernel and shape in a training step, and how near that is to the roofline"
+                        + " that was measured on this machine just before.")
 public final class StepProfile implements Callable<Integer> {
     @Option(names = "--model", description = "char-gpt or gpt2-124m (default: ${DEFAULT-VALUE}).")
     private String model = "gpt2-124m";
@@ -43,12 +47,14 @@ public final class StepProfile implements Callable<Integer> {
     private int warmup = 4;
 
     private final Map<String, Launches> launches = new LinkedHashMap<>();
+    private final Roofline roofline = Roofline.of("cpu");
     private boolean timing;
 
     private static final class Launches {
         int count;
-        long nanos;
-        double flops;
+        double micros;
+        double least;
+        double flops; // on the matrix unit
     }
 
     public static void main(String[] args) {
@@ -57,7 +63,8 @@ public final class StepProfile implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        double fp32Peak = fp32Peak();
+        roofline.gigabytesPerSecond(); // before the steps: a probe in their midst would cool their caches
+        roofline.teraflops(precision.equals("bf16") ? DType.BF16 : DType.F32);
         List<Double> millis = new ArrayList<>();
         try (Session _ = Session.over(timed(cpu()))) {
             StepServer server = StepServer.create(model, precision);
@@ -70,47 +77,47 @@ public final class StepProfile implements Callable<Integer> {
                 server.step(millis, losses);
             }
         }
-        report(millis.stream().mapToDouble(Double::doubleValue).average().orElseThrow(), fp32Peak);
+        report(millis.stream().mapToDouble(Double::doubleValue).average().orElseThrow());
         return 0;
     }
 
-    private void report(double stepMillis, double fp32Peak) {
+    private void report(double stepMillis) {
         System.out.printf(
-                Locale.ROOT, "%10s %6s %6s %8s  %s%n", "ms a step", "share", "calls", "GFLOP/s", "kernel and shapes");
-        double matmulMillis = 0;
-        double matmulFlops = 0;
+                Locale.ROOT, "%10s %6s %6s %9s  %s%n", "ms a step", "share", "calls", "roofline", "kernel and shapes");
+        double kernels = 0;
+        double matrixMillis = 0;
+        double matrixFlops = 0;
+        double least = 0;
         List<Map.Entry<String, Launches>> slowest = new ArrayList<>(launches.entrySet());
-        slowest.sort(Comparator.comparingLong(e -> -e.getValue().nanos));
+        slowest.sort(Comparator.comparingDouble(e -> -e.getValue().micros));
         for (Map.Entry<String, Launches> e : slowest) {
             Launches l = e.getValue();
-            double ms = l.nanos / 1e6 / steps;
+            kernels += l.micros / 1e3 / steps;
+            least += l.least / 1e3 / steps;
             if (l.flops > 0) {
-                matmulMillis += ms;
-                matmulFlops += l.flops / steps;
+                matrixMillis += l.micros / 1e3 / steps;
+                matrixFlops += l.flops / steps;
             }
             System.out.printf(
                     Locale.ROOT,
-                    "%10.2f %5.1f%% %6d %8s  %s%n",
-                    ms,
-                    100 * ms / stepMillis,
+                    "%10.2f %5.1f%% %6d %8.0f%%  %s%n",
+                    l.micros / 1e3 / steps,
+                    l.micros / 10 / steps / stepMillis,
                     l.count / steps,
-                    l.flops > 0 ? String.format(Locale.ROOT, "%.0f", l.flops / l.nanos) : "",
+                    100 * l.least / l.micros,
                     e.getKey());
         }
-        // a 512-bit bf16 dot product has the throughput of the fp32 multiply-add and twice its operations
-        double peak = fp32Peak
-                * (precision.equals("bf16") ? 2 : 1)
-                * Runtime.getRuntime().availableProcessors();
         System.out.printf(
                 Locale.ROOT,
-                "step %.0f ms; matmul %.0f ms (%.0f%%) at %.0f GFLOP/s; vector peak without AMX %.0f GFLOP/s, at which"
-                        + " the matmuls alone take %.0f ms%n",
+                "step %.0f ms; matmul and attention %.0f ms (%.0f%%) at %.0f GFLOP/s; all kernels %.0f ms, at the"
+                        + " roofline %.0f ms (%s)%n",
                 stepMillis,
-                matmulMillis,
-                100 * matmulMillis / stepMillis,
-                matmulFlops / matmulMillis / 1e6,
-                peak,
-                matmulFlops / peak / 1e6);
+                matrixMillis,
+                100 * matrixMillis / stepMillis,
+                matrixFlops / matrixMillis / 1e6,
+                kernels,
+                least,
+                roofline);
     }
 
     private static Backend cpu() {
@@ -127,7 +134,7 @@ public final class StepProfile implements Callable<Integer> {
             long start = System.nanoTime();
             Object result = call(backend.kernels(), method, args);
             if (timing) {
-                record(method.getName(), args, System.nanoTime() - start);
+                record(method, args, (System.nanoTime() - start) / 1e3);
             }
             return result;
         });
@@ -148,65 +155,29 @@ public final class StepProfile implements Callable<Integer> {
         }
     }
 
-    private void record(String method, Object[] args, long nanos) {
-        Tensor out = (Tensor) args[0] == null ? (Tensor) args[2] : (Tensor) args[0];
-        String key = method + " " + out.shape();
-        double flops = 0;
-        if (method.equals("matmul")) {
-            Tensor a = (Tensor) args[1];
-            boolean transposed = (boolean) args[2];
-            key += " = " + a.shape() + (transposed ? "ᵀ" : "") + " · " + ((Tensor) args[3]).shape()
-                    + ((boolean) args[4] ? "ᵀ" : "");
-            int columns = a.shape().dim(a.shape().rank() - 1);
-            flops = 2.0 * out.size() * (transposed ? a.size() / columns : columns);
+    private void record(Method method, Object[] args, double micros) {
+        Tensor out = (Tensor) (args[0] == null ? args[2] : args[0]);
+        String key = method.getName() + " " + out.shape();
+        if (method.getName().equals("matmul")) {
+            key += " = " + operand(args[1], args[2]) + " · " + operand(args[3], args[4]);
         }
         Launches l = launches.computeIfAbsent(key, _ -> new Launches());
         l.count++;
-        l.nanos += nanos;
-        l.flops += flops;
+        l.micros += micros;
+        Work work = Work.of(counter -> count(counter, method, args));
+        l.least += roofline.micros(work);
+        l.flops += work.matrix() == null ? 0 : work.operations();
     }
 
-    /// GFLOP/s of one core that does nothing but 512-bit (or the machine's widest) fp32 multiply-adds.
-    private static double fp32Peak() {
-        double best = 0;
-        for (int i = 0; i < 8; i++) {
-            long start = System.nanoTime();
-            long flops = multiplyAdds(2_000_000);
-            best = Math.max(best, (double) flops / (System.nanoTime() - start));
-        }
-        return best;
+    private static String operand(Object tensor, Object transposed) {
+        return ((Tensor) tensor).shape() + ((boolean) transposed ? "ᵀ" : "");
     }
 
-    // 10 chains: latency 4, two ports
-    private static long multiplyAdds(int turns) {
-        FloatVector x = FloatVector.broadcast(FloatVector.SPECIES_PREFERRED, 0.5f);
-        FloatVector a = x;
-        FloatVector b = x;
-        FloatVector c = x;
-        FloatVector d = x;
-        FloatVector e = x;
-        FloatVector f = x;
-        FloatVector g = x;
-        FloatVector h = x;
-        FloatVector k = x;
-        FloatVector l = x;
-        for (int i = 0; i < turns; i++) {
-            a = a.fma(x, x);
-            b = b.fma(x, x);
-            c = c.fma(x, x);
-            d = d.fma(x, x);
-            e = e.fma(x, x);
-            f = f.fma(x, x);
-            g = g.fma(x, x);
-            h = h.fma(x, x);
-            k = k.fma(x, x);
-            l = l.fma(x, x);
+    private static void count(Kernels on, Method method, Object[] args) {
+        try {
+            method.invoke(on, args);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
         }
-        FloatVector sum =
-                a.add(b).add(c).add(d).add(e).add(f).add(g).add(h).add(k).add(l);
-        if (sum.lane(0) == 0f) {
-            throw new AssertionError("sums of positive numbers");
-        }
-        return 20L * turns * x.length();
     }
 }
