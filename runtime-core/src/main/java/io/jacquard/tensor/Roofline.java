@@ -20,6 +20,8 @@ public final class Roofline {
 
     private static final int REPEATS = 5;
 
+    private static final int FEWEST = 2;
+
     /// 1 GiB with its copy: no last-level cache holds it.
     private static final long MOST_BYTES = 512L << 20;
 
@@ -124,9 +126,11 @@ public final class Roofline {
         }
     }
 
+    /// The best of some runs, of fewer where they are long; the first loads and compiles, and does not count.
     private static double best(Backend backend, Runnable work) {
-        double best = backend.micros(work);
-        for (int i = 1; i < REPEATS && best < REPEATS * ENOUGH_MICROS; i++) {
+        backend.micros(work);
+        double best = Double.POSITIVE_INFINITY;
+        for (int i = 0; i < (best < REPEATS * ENOUGH_MICROS ? REPEATS : FEWEST); i++) {
             best = Math.min(best, backend.micros(work));
         }
         return best;
