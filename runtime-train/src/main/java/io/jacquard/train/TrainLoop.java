@@ -127,14 +127,7 @@ final class TrainLoop implements AutoCloseable {
                 step.load(done);
             }
             listener.started(config, decoder.weights().count(), data.train().tokens(), done);
-            if (config.training().graph() && Session.current().isDebugging()) {
-                listener.noted("debugging looks at each launch, so steps run eagerly: training.graph is set aside");
-            }
-            if (Double.isNaN(joulesAtStart)) {
-                listener.noted("energy is not measured: " + energy.source());
-            } else if (Double.isNaN(joulesBefore)) {
-                listener.noted("energy was not measured before step " + done + ": no total at the end");
-            }
+            tellWhatIsNotAsAsked();
             while (launched < steps && !timeIsUp() && !interrupted) {
                 Flight before = flight;
                 if (before == null) {
@@ -165,6 +158,17 @@ final class TrainLoop implements AutoCloseable {
                 score,
                 saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved),
                 Trainer.Energy.of(joulesOfRun(), tokens, config));
+    }
+
+    private void tellWhatIsNotAsAsked() {
+        if (config.training().graph() && Session.current().isDebugging()) {
+            listener.noted("debugging looks at each launch, so steps run eagerly: training.graph is set aside");
+        }
+        if (Double.isNaN(joulesAtStart)) {
+            listener.noted("energy is not measured: " + energy.source());
+        } else if (Double.isNaN(joulesBefore)) {
+            listener.noted("energy was not measured before step " + done + ": no total at the end");
+        }
     }
 
     private double seconds() {
