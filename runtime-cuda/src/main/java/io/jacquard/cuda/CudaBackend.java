@@ -7,6 +7,7 @@ import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.cuda.driver.Stopwatch;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.spi.Backend;
+import io.jacquard.tensor.spi.Energy;
 import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Readback;
@@ -89,6 +90,11 @@ final class CudaBackend implements Backend {
     public void download(MemorySegment destination, long source) {
         refuseInCapture("download");
         gpu.download(destination, source);
+    }
+
+    @Override
+    public Energy energy() {
+        return gpu.energy();
     }
 
     @Override

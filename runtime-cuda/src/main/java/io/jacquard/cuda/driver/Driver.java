@@ -7,11 +7,15 @@ import io.jacquard.tensor.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// The driver of this process, found and initialised.
 public final class Driver {
+    /// Domain, bus, device.
+    private static final int[] PCI_ATTRIBUTES = {50, 33, 34};
+
     private static @Nullable Driver initialised;
 
     private final DriverLibrary library;
@@ -66,6 +70,23 @@ public final class Driver {
             MemorySegment count = arena.allocate(JAVA_INT);
             check(Calls.deviceGetCount(count.address()), "cuda: cuDeviceGetCount");
             return count.get(JAVA_INT, 0);
+        }
+    }
+
+    /// Where on the PCI bus a device is: what `CUDA_VISIBLE_DEVICES` and the order of devices do not change.
+    String bus(int ordinal) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment value = arena.allocate(JAVA_INT);
+            check(Calls.deviceGet(value.address(), ordinal), "cuda: cuDeviceGet");
+            int device = value.get(JAVA_INT, 0);
+            int[] place = new int[PCI_ATTRIBUTES.length];
+            for (int i = 0; i < place.length; i++) {
+                check(
+                        Calls.deviceGetAttribute(value.address(), PCI_ATTRIBUTES[i], device),
+                        "cuda: cuDeviceGetAttribute");
+                place[i] = value.get(JAVA_INT, 0);
+            }
+            return String.format(Locale.ROOT, "%08X:%02X:%02X.0", place[0], place[1], place[2]);
         }
     }
 

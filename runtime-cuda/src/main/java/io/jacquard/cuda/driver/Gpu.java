@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.jacquard.tensor.Debug;
 import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.spi.Energy;
 import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -104,6 +105,11 @@ public final class Gpu implements AutoCloseable {
     /// Device memory in all.
     public long memoryBytes() {
         return memoryBytes;
+    }
+
+    /// The device's energy meter.
+    public Energy energy() {
+        return GpuMonitor.energy(driver.bus(ordinal));
     }
 
     /// Device memory that nobody holds now, on the whole device.
