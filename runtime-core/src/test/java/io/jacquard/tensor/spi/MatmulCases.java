@@ -29,10 +29,14 @@ final class MatmulCases {
         {31, 300, 256}
     };
 
+    /// More than the 8 tiles that kernels may take together, in several columns, whichever tile a device takes.
+    private static final int[] MANY_TILES = {264, 520, 8};
+
     private MatmulCases() {}
 
     static void into(Table table) {
         for (DType dtype : FLOATS) {
+            plain(table, dtype, MANY_TILES, false, true, 0);
             for (int[] s : SHAPES) {
                 for (int flags = 0; flags < 4; flags++) {
                     for (float beta = 0; beta <= 1; beta++) {

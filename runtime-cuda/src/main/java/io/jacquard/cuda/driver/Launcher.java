@@ -239,7 +239,7 @@ public final class Launcher implements AutoCloseable {
     }
 
     /// The address of at least `bytes` of scratch, aligned to 256, for the launches of one `Kernels` method; the
-    /// next call hands out the same memory.
+    /// next call hands out the same memory, its end first.
     ///
     /// @throws IllegalStateException during capture, when a larger one would be needed: run the work once before
     public long workspace(long bytes) {

@@ -7,6 +7,7 @@ import java.util.List;
 /// Scratch memory of kernels: one block that all launches share in the order of the stream.
 final class Workspace implements AutoCloseable {
     private static final long SMALLEST = 1L << 20;
+    private static final long ALIGNMENT = 256;
 
     private final Gpu gpu;
 
@@ -24,7 +25,8 @@ final class Workspace implements AutoCloseable {
         if (bytes > size) {
             grow(bytes);
         }
-        return current;
+        // the end of the block: what a kernel writes behind it is out of bounds, and checking drivers say so
+        return current + size - rounded(bytes);
     }
 
     private void grow(long bytes) {
@@ -33,7 +35,7 @@ final class Workspace implements AutoCloseable {
                     + "; run the work once before it is captured");
         }
         // doubling: what was outgrown is less than what is in use
-        long wanted = Math.max(Math.max(bytes, SMALLEST), 2 * size);
+        long wanted = Math.max(Math.max(rounded(bytes), SMALLEST), 2 * size);
         long block = gpu.allocate(wanted);
         if (block == 0) {
             throw new DeviceOutOfMemoryException("out of memory: no " + wanted
@@ -42,6 +44,10 @@ final class Workspace implements AutoCloseable {
         blocks.add(block);
         current = block;
         size = wanted;
+    }
+
+    private static long rounded(long bytes) {
+        return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
     }
 
     @Override

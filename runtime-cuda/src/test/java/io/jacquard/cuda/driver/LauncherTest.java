@@ -79,9 +79,11 @@ final class LauncherTest {
         try (Gpu gpu = Driver.get().open(0);
                 KernelLibrary library = KernelLibrary.load(gpu, List.of(new byte[] {1}), "test");
                 Launcher launcher = new Launcher(gpu, library)) {
-            long first = launcher.workspace(100);
-            assertEquals(0, first % 256);
-            assertEquals(first, launcher.workspace(1 << 20), "the smallest block is 1 MiB");
+            long last = launcher.workspace(100);
+            assertEquals(0, last % 256);
+            long block = launcher.workspace(1 << 20);
+            assertEquals(block + (1 << 20), last + 256, "the smallest block is 1 MiB, and its end is handed out");
+            assertEquals(block + (1 << 20), launcher.workspace(257) + 512);
             launcher.workspace((1 << 20) + 1);
             gpu.beginCapture();
             launcher.workspace(2 << 20);

@@ -303,13 +303,22 @@ final class Operators {
                 return i + 1;
             } else if (depth == 0 && (c == ';' || c == ',' || c == '?' || c == ':' && code.charAt(i - 1) == ' ')) {
                 return skipSpace(i + 1);
-            } else if (depth == 0 && c == '=' && code.startsWith(" = ", i - 1)) {
+            } else if (depth == 0 && c == '=' && isAssignment(i)) {
                 return i + 2;
             } else if (depth == 0 && code.startsWith("return ", i)) {
                 return i + "return ".length();
             }
         }
         return at;
+    }
+
+    // `x = ` and `x += `, but neither ` == ` nor ` <= `: all are set in spaces. What is assigned to is no condition.
+    private boolean isAssignment(int at) {
+        return code.startsWith("= ", at)
+                && (code.charAt(at - 1) == ' '
+                        || at > 1 && code.charAt(at - 2) == ' ' && "+-*/%|&^".indexOf(code.charAt(at - 1)) >= 0
+                        || code.startsWith(" <<", at - 3)
+                        || code.startsWith(" >>", at - 3));
     }
 
     private int skipSpace(int from) {

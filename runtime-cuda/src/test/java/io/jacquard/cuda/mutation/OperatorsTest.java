@@ -63,6 +63,26 @@ final class OperatorsTest {
         assertEquals(List.of("condition: y = in ? a : b; => y = !(in) ? a : b;"), found("y = in ? a : b;"));
     }
 
+    /// Else every mutant of a library, and the unbroken kernel in it, would add a truth value.
+    @Test
+    void whatIsAssignedToIsNoCondition() {
+        for (String assignment : List.of("=", "+=", "-=", "*=", "/=", "|=", "&=", "^=", "<<=", ">>=")) {
+            Source source = new Source("a.cu", "this->y " + assignment + " in ? a : b;");
+            List<Mutation> mutations = Operators.find(source);
+            assertEquals(
+                    List.of("this->y " + assignment + " !(in) ? a : b;"),
+                    mutations.stream().map(Mutation::mutated).toList());
+            assertEquals(
+                    "this->y " + assignment + " ((bool)(in) != (bool)mutation_on(1)) ? a : b;",
+                    Schema.apply(source, Map.of(1, mutations.getFirst())));
+        }
+        assertEquals(
+                List.of("condition: x = a <= b ? c : d; => x = !(a <= b) ? c : d;"),
+                found("x = a <= b ? c : d;").stream()
+                        .filter(line -> line.startsWith("condition"))
+                        .toList());
+    }
+
     @Test
     void commentsAndConstantsAreLeftAlone() {
         assertEquals(
