@@ -68,7 +68,9 @@ final class OperatorsTest {
     void whatIsAssignedToIsNoCondition() {
         for (String assignment : List.of("=", "+=", "-=", "*=", "/=", "|=", "&=", "^=", "<<=", ">>=")) {
             Source source = new Source("a.cu", "this->y " + assignment + " in ? a : b;");
-            List<Mutation> mutations = Operators.find(source);
+            List<Mutation> mutations = Operators.find(source).stream()
+                    .filter(m -> m.operator().equals("condition"))
+                    .toList();
             assertEquals(
                     List.of("this->y " + assignment + " !(in) ? a : b;"),
                     mutations.stream().map(Mutation::mutated).toList());
