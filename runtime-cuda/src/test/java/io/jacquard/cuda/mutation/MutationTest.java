@@ -14,8 +14,8 @@ final class MutationTest {
     private static final List<String> SAMPLE_FAMILIES = List.of("reduce", "softmax");
     private static final int SAMPLE = 6;
 
-    /// Of twelve one or two compute the same as the kernel.
-    private static final double CAUGHT = 0.75;
+    /// Of those that change anything.
+    private static final double CAUGHT = 0.97;
 
     private final Path nativeFolder = Path.of("..", "native").toAbsolutePath().normalize();
     private final Path mutations = nativeFolder.resolve("mutations");
@@ -37,10 +37,13 @@ final class MutationTest {
         }
         Survivors survivors = survivors();
         long caught = verdicts.stream().filter(Verdict::caught).count();
+        long changing = verdicts.stream().filter(v -> !survivors.equivalent(v)).count();
         assertTrue(
-                caught >= CAUGHT * verdicts.size(),
-                () -> caught + " of " + verdicts.size() + " mutants are noticed; not noticed are "
-                        + unexplained(verdicts, survivors));
+                caught >= CAUGHT * changing,
+                () -> caught + " of " + changing + " mutants are noticed; not noticed are "
+                        + unexplained(verdicts, survivors)
+                        + ": add a case to the contract, or to native/mutations/survivors.txt the reason why the"
+                        + " mutant computes the same");
     }
 
     @Test
