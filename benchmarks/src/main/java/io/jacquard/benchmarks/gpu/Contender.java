@@ -81,6 +81,15 @@ final class Contender implements AutoCloseable {
         }
     }
 
+    /// As [#ask], where no answer matters: one that cannot do it is ended, and started again for the next row.
+    void tell(Map<String, ?> command) {
+        try {
+            ask(command, Duration.ofMinutes(1));
+        } catch (IOException e) {
+            process.destroyForcibly().onExit().join();
+        }
+    }
+
     private JsonNode read() throws IOException {
         String answer = from.readLine();
         if (answer == null) {

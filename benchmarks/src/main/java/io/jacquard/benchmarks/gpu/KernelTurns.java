@@ -2,6 +2,7 @@ package io.jacquard.benchmarks.gpu;
 
 import java.io.IOException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -67,13 +68,13 @@ final class KernelTurns {
         JsonNode answer;
         try {
             answer = peer.ask(Turns.command("prepare", "row", row.spec()), turns.patience());
-        } catch (Contender.Refused e) {
+        } catch (IOException e) {
             result.peerFailed("all", Turns.words(e), null);
             return;
         }
         for (JsonNode node : answer.get("variants")) {
             String variant = node.asString();
-            try {
+            try { // a way that hangs in its compiler takes the process with it, and the ways behind it; not the row
                 double error = peer.ask(Turns.command("check", "variant", variant), turns.patience())
                         .get("error_fp64")
                         .asDouble(Double.POSITIVE_INFINITY);
@@ -84,7 +85,7 @@ final class KernelTurns {
                 errors.put(variant, Result.round(error));
                 launches.put(variant, Turns.launches(time(peer, variant, 3, 1).median()));
                 peers.put(variant, new Samples());
-            } catch (Contender.Refused e) {
+            } catch (IOException e) {
                 result.peerFailed(variant, Turns.words(e), null);
             }
         }
@@ -96,16 +97,26 @@ final class KernelTurns {
         long start = System.nanoTime();
         for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
             mine.addAll(time(ours, null, turns.repetitions(), launches.getOrDefault(OURS, 1)));
-            for (Map.Entry<String, Samples> p : peers.entrySet()) {
-                if (peer != null) {
-                    int runs = launches.getOrDefault(p.getKey(), 1);
-                    p.getValue().addAll(time(peer, p.getKey(), turns.repetitions(), runs));
-                }
+            for (String variant : List.copyOf(peers.keySet())) {
+                turn(variant);
             }
         }
         peers.forEach((variant, samples) ->
                 result.peer(variant, samples, Map.of("error_fp64", errors.getOrDefault(variant, Double.NaN))));
         return mine;
+    }
+
+    private void turn(String variant) {
+        Samples samples = peers.get(variant);
+        if (peer == null || samples == null) {
+            return;
+        }
+        try {
+            samples.addAll(time(peer, variant, turns.repetitions(), launches.getOrDefault(variant, 1)));
+        } catch (IOException e) {
+            peers.remove(variant);
+            result.peerFailed(variant, Turns.words(e), null);
+        }
     }
 
     private Samples time(Contender who, @Nullable String variant, int repetitions, int runs) throws IOException {
@@ -119,9 +130,9 @@ final class KernelTurns {
         return samples;
     }
 
-    private void free(@Nullable Contender who) throws IOException {
-        if (who != null && who.isAlive()) {
-            who.ask(Turns.command("free"), turns.patience());
+    private void free(@Nullable Contender who) {
+        if (who != null) {
+            who.tell(Turns.command("free"));
         }
     }
 }

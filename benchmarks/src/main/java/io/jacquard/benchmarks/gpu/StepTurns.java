@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -48,7 +49,7 @@ final class StepTurns {
                 peer.ask(Turns.command("prepare", "row", row.spec()), turns.patience())
                         .get("variants")
                         .forEach(v -> variants.add(v.asString()));
-            } catch (Contender.Refused e) {
+            } catch (IOException e) {
                 result.peerFailed("all", Turns.words(e), null);
             }
         }
@@ -56,12 +57,13 @@ final class StepTurns {
             for (String variant : variants) {
                 against(variant);
             }
-            while (mine.count() < turns.rounds() && variants.isEmpty()) {
+            boolean alone = mine.count() == 0;
+            while (alone && mine.count() < turns.rounds()) {
                 mine.add(own(turns.steps()).get("micros"));
             }
         } finally {
-            if (peer != null && peer.isAlive()) {
-                peer.ask(Turns.command("free"), turns.patience());
+            if (peer != null) {
+                peer.tell(Turns.command("free"));
             }
         }
         finish();
@@ -96,8 +98,8 @@ final class StepTurns {
             return;
         }
         try {
-            peer.ask(Turns.command("start", "variant", variant), turns.patience());
-            peer.ask(Turns.command("run", "steps", WARM_UP), turns.patience());
+            askPeer(Turns.command("start", "variant", variant));
+            askPeer(Turns.command("run", "steps", WARM_UP));
             Samples theirs = new Samples();
             Map<String, Object> more = new LinkedHashMap<>();
             double loss = Double.NaN;
@@ -105,7 +107,7 @@ final class StepTurns {
             long start = System.nanoTime();
             for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
                 mine.add(own(turns.steps()).get("micros"));
-                JsonNode answer = peer.ask(Turns.command("run", "steps", turns.steps()), turns.patience());
+                JsonNode answer = askPeer(Turns.command("run", "steps", turns.steps()));
                 theirs.add(answer.get("micros"));
                 loss = answer.get("loss").asDouble();
                 step = answer.get("step").asInt();
@@ -121,8 +123,25 @@ final class StepTurns {
                 result.put("loss_disagrees", variant + ": " + loss + " after step " + step + ", ours " + same);
             }
             result.peer(variant, theirs, more);
-        } catch (Contender.Refused e) {
+        } catch (PeerFailed e) {
             result.peerFailed(variant, Turns.words(e), null);
+        }
+    }
+
+    /// The peer's failure is not ours: it ends one of its ways, not the row.
+    private static final class PeerFailed extends Exception {
+        private static final long serialVersionUID = 1;
+
+        PeerFailed(IOException e) {
+            super(Turns.words(e), e);
+        }
+    }
+
+    private JsonNode askPeer(Map<String, Object> command) throws PeerFailed {
+        try {
+            return Objects.requireNonNull(peer).ask(command, turns.patience());
+        } catch (IOException e) {
+            throw new PeerFailed(e);
         }
     }
 
