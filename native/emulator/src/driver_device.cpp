@@ -178,7 +178,7 @@ EXPORT int cuInit(unsigned flags) {
 }
 
 EXPORT int cuDriverGetVersion(int* version) {
-    *version = 13000;
+    *version = emulator::config.driverVersion;
     return SUCCESS;
 }
 

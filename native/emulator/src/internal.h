@@ -117,6 +117,7 @@ struct Config {
     int smVersion = 90;
     size_t memoryBytes = (size_t)8 << 30;
     int multiprocessors = 4;  // few, so that persistent blocks take several turns even at test sizes
+    int driverVersion = 13000;  // of CUDA: 13.0
 };
 extern Config config;
 // False for a key or value that there is not.

@@ -21,7 +21,7 @@ final class CudaBackend implements Backend {
     private final Gpu gpu;
     private final KernelLibrary library;
     private final Launcher launcher;
-    private final Kernels kernels;
+    private final CudaKernels kernels;
     private final Stopwatch stopwatch;
     private final Set<Long> reserved = new LinkedHashSet<>();
 
@@ -163,6 +163,7 @@ final class CudaBackend implements Backend {
     @Override
     public void close() {
         stopwatch.close();
+        kernels.close();
         launcher.close();
         reserved.forEach(gpu::free);
         reserved.clear();

@@ -7,10 +7,10 @@ import io.jacquard.tensor.spi.Kernels;
 import org.jspecify.annotations.Nullable;
 
 /// Hands each operation to its family.
-final class CudaKernels implements Kernels {
+final class CudaKernels implements Kernels, AutoCloseable {
     private final MovingKernels moving;
     private final PointwiseKernels pointwise;
-    private final MatmulKernels matmul;
+    private final MatmulChoice matmul;
     private final ReduceKernels reduce;
     private final NormKernels norm;
     private final AttentionKernels attention;
@@ -21,7 +21,7 @@ final class CudaKernels implements Kernels {
     CudaKernels(Launcher launcher) {
         moving = new MovingKernels(launcher);
         pointwise = new PointwiseKernels(launcher);
-        matmul = new MatmulKernels(launcher);
+        matmul = MatmulChoice.open(launcher, new MatmulKernels(launcher), pointwise);
         reduce = new ReduceKernels(launcher);
         norm = new NormKernels(launcher);
         attention = new AttentionKernels(launcher);
@@ -288,5 +288,10 @@ final class CudaKernels implements Kernels {
             float clip) {
         optimizer.sgd(
                 values, master, momentum, gradients, learningRate, norm, decays, momentumFactor, weightDecay, clip);
+    }
+
+    @Override
+    public void close() {
+        matmul.close();
     }
 }

@@ -8,7 +8,8 @@ import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 
-/// Matrix products by kernels of our own: [MatmulPlan] says which one a shape takes.
+/// Matrix products by kernels of our own: [MatmulPlan] says which one a shape takes. Whether one of them serves or
+/// cuBLASLt is up to [MatmulChoice].
 final class MatmulKernels {
     // bits of the kernels' parameter `flags`, as in gemm.cuh
     private static final int FLOAT_OUT = 1;
@@ -66,6 +67,11 @@ final class MatmulKernels {
     }
 
     void matmul(Tensor out, Tensor a, boolean ta, Tensor b, boolean tb, float beta, Epilogue epilogue) {
+        matmul(out, out.address(), a, ta, b, tb, beta, epilogue);
+    }
+
+    /// The same into `address`, which is like `out` in everything else.
+    void matmul(Tensor out, long address, Tensor a, boolean ta, Tensor b, boolean tb, float beta, Epilogue epilogue) {
         if (out.size() == 0) {
             return;
         }
@@ -88,7 +94,7 @@ final class MatmulKernels {
             operand(a, ta ? m : k, ta ? k : m, ta ? BOX : tile.height);
             operand(b, tb ? k : n, tb ? n : k, tb ? tile.width : BOX);
         }
-        launcher.tensor(out)
+        launcher.tensor(out, address)
                 .tensor(epilogue.bias())
                 .tensor(epilogue.preActivation())
                 .pointer(partial)
@@ -97,7 +103,7 @@ final class MatmulKernels {
                 .int32(flags);
         run(plan, a, b, m, n, k);
         if (plan.splits() > 1) {
-            finish(plan, out, epilogue, partial, m, n, flags, dtype);
+            finish(plan, out, address, epilogue, partial, m, n, flags, dtype);
         }
     }
 
@@ -121,9 +127,17 @@ final class MatmulKernels {
 
     /// Adds up the partial sums, in order.
     private void finish(
-            MatmulPlan plan, Tensor out, Epilogue epilogue, long partial, int m, int n, int flags, DType dtype) {
+            MatmulPlan plan,
+            Tensor out,
+            long address,
+            Epilogue epilogue,
+            long partial,
+            int m,
+            int n,
+            int flags,
+            DType dtype) {
         launcher.start(finish[dtype.ordinal()])
-                .tensor(out)
+                .tensor(out, address)
                 .tensor(epilogue.bias())
                 .tensor(epilogue.preActivation())
                 .pointer(partial)

@@ -1,12 +1,16 @@
 package io.jacquard.cli;
 
 import io.jacquard.tensor.Session;
+import io.jacquard.tensor.spi.BackendProvider;
+import io.jacquard.tensor.spi.Finding;
+import io.jacquard.tensor.spi.Finding.State;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.ServiceLoader;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -17,28 +21,9 @@ final class Checkup {
     private static final int JAVA = 25;
     private static final List<String> CPU_FEATURES =
             List.of("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8");
-    private static final List<Path> LIBRARY_DIRECTORIES = Stream.of(
-                    "/usr/lib/x86_64-linux-gnu",
-                    "/usr/lib64",
-                    "/usr/lib",
-                    "/usr/lib/wsl/lib",
-                    "/usr/local/cuda/compat",
-                    "/usr/local/nvidia/lib64")
-            .map(Path::of)
-            .toList();
 
-    /// How good a finding is; WARN is slower or absent, BAD does not work.
-    enum State {
-        OK,
-        WARN,
-        BAD
-    }
-
-    record Finding(
-            State state,
-            String what,
-            String found,
-            @Nullable String fix) {}
+    /// What the CUDA backend, where it is on the class path, calls its own look at the driver.
+    private static final String DRIVER_OF_BACKEND = "cuda driver";
 
     private final String device;
     private final List<Finding> findings = new ArrayList<>();
@@ -53,6 +38,9 @@ final class Checkup {
         cpu();
         memory();
         device();
+        for (BackendProvider provider : ServiceLoader.load(BackendProvider.class)) {
+            findings.addAll(provider.findings());
+        }
         gpu();
         return List.copyOf(findings);
     }
@@ -186,17 +174,13 @@ final class Checkup {
         } catch (IOException e) {
             driver = "unreadable: " + e.getMessage();
         }
-        Path cuda = LIBRARY_DIRECTORIES.stream()
-                .map(d -> d.resolve("libcuda.so.1"))
-                .filter(Files::exists)
-                .findFirst()
-                .orElse(null);
+        List<Finding> seen = findings.stream()
+                .filter(f -> f.what().equals(DRIVER_OF_BACKEND))
+                .toList();
         add(
-                cuda == null ? State.WARN : State.OK,
+                State.OK,
                 "gpu",
-                driver + (cuda == null ? "; no libcuda.so.1" : "; " + cuda),
-                cuda == null
-                        ? "install the driver's CUDA library (libcuda1), or start the container with the GPU"
-                        : null);
+                driver + (seen.isEmpty() ? "; './jacquard doctor --device cuda' looks at its libraries" : ""),
+                null);
     }
 }

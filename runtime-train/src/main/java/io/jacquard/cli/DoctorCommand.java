@@ -1,6 +1,7 @@
 package io.jacquard.cli;
 
 import io.jacquard.io.Json;
+import io.jacquard.tensor.spi.Finding;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,10 +36,10 @@ final class DoctorCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         var command = Objects.requireNonNull(spec).commandLine();
-        List<Checkup.Finding> findings = new Checkup(device).run();
+        List<Finding> findings = new Checkup(device).run();
         if (json) {
             List<Object> list = new ArrayList<>();
-            for (Checkup.Finding f : findings) {
+            for (Finding f : findings) {
                 Map<String, @Nullable Object> values = new LinkedHashMap<>();
                 values.put("what", f.what());
                 values.put("state", f.state().name().toLowerCase(java.util.Locale.ROOT));
@@ -48,7 +49,7 @@ final class DoctorCommand implements Callable<Integer> {
             }
             command.getOut().println(Json.render(Map.of("findings", list)));
         } else {
-            for (Checkup.Finding f : findings) {
+            for (Finding f : findings) {
                 command.getOut().printf("%-5s %-12s %s%n", f.state(), f.what(), f.found());
                 if (f.fix() != null) {
                     command.getOut().printf("%-5s %-12s fix: %s%n", "", "", f.fix());
@@ -56,6 +57,6 @@ final class DoctorCommand implements Callable<Integer> {
             }
         }
         command.getOut().flush();
-        return findings.stream().anyMatch(f -> f.state() == Checkup.State.BAD) ? Main.FAILED : 0;
+        return findings.stream().anyMatch(f -> f.state() == Finding.State.BAD) ? Main.FAILED : 0;
     }
 }

@@ -58,10 +58,14 @@ public abstract class KernelsContract {
         assertEquals(usedAtStart, used, "bytes in use after all cases");
     }
 
-    /// The cases to run: all, or those of the methods named by `-Djacquard.contract=gelu,swiGlu` while they are
+    /// The methods whose cases are to run: all, or those named by `-Djacquard.contract=gelu,swiGlu` while they are
     /// made.
-    private static List<Trial.Case> chosen() {
-        String methods = System.getProperty("jacquard.contract", "");
+    protected String methods() {
+        return System.getProperty("jacquard.contract", "");
+    }
+
+    private List<Trial.Case> chosen() {
+        String methods = methods();
         if (methods.isBlank()) {
             return table();
         }

@@ -1,5 +1,6 @@
 package io.jacquard.cuda.driver;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -37,6 +38,8 @@ final class Calls {
             LIBRARY.function("cuMemcpyHtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     private static final MethodHandle MEMCPY_DTOH =
             LIBRARY.function("cuMemcpyDtoHAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    private static final MethodHandle MEMSET =
+            LIBRARY.function("cuMemsetD8Async", JAVA_LONG, JAVA_BYTE, JAVA_LONG, JAVA_LONG);
 
     private static final MethodHandle STREAM_CREATE = LIBRARY.function("cuStreamCreate", JAVA_LONG, JAVA_INT);
     private static final MethodHandle STREAM_DESTROY = LIBRARY.function("cuStreamDestroy_v2", JAVA_LONG);
@@ -250,6 +253,14 @@ final class Calls {
             return (int) MEMCPY_DTOH.invokeExact(host, device, bytes, stream);
         } catch (Throwable t) {
             throw broken("cuMemcpyDtoHAsync_v2", t);
+        }
+    }
+
+    static int memset(long address, byte value, long bytes, long stream) {
+        try {
+            return (int) MEMSET.invokeExact(address, value, bytes, stream);
+        } catch (Throwable t) {
+            throw broken("cuMemsetD8Async", t);
         }
     }
 

@@ -16,6 +16,9 @@ public final class Driver {
     /// Domain, bus, device.
     private static final int[] PCI_ATTRIBUTES = {50, 33, 34};
 
+    /// The oldest [#version] that serves: cubins run on drivers of their own major version of CUDA.
+    public static final int OLDEST = 13000;
+
     private static @Nullable Driver initialised;
 
     private final DriverLibrary library;
@@ -92,8 +95,14 @@ public final class Driver {
 
     /// Opens a device for the calling thread.
     ///
-    /// @throws DeviceException if there is none of that number
+    /// @throws DeviceException if there is none of that number, or the driver is too old for our kernels
     public Gpu open(int ordinal) {
+        int version = version();
+        if (version < OLDEST) {
+            throw new DeviceException("cuda: the driver at " + path() + " is for CUDA " + version / 1000 + "."
+                    + version % 1000 / 10 + "; the kernels need 13.0, which is driver 580 or newer: update it"
+                    + " (nvidia-smi shows its version), or train with --device cpu");
+        }
         int count = deviceCount();
         if (ordinal >= count) {
             throw new DeviceException("device: cuda:" + ordinal + " does not exist; the driver shows " + count

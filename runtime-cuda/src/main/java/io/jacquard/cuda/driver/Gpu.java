@@ -79,6 +79,11 @@ public final class Gpu implements AutoCloseable {
         return name;
     }
 
+    /// As the driver counts: 13000 is CUDA 13.0, which driver 580 brought.
+    public int driverVersion() {
+        return driver.version();
+    }
+
     /// Name, capability, multiprocessors, and the driver with its place.
     public String description() {
         int version = driver.version();
@@ -131,6 +136,11 @@ public final class Gpu implements AutoCloseable {
         }
         check(code, "allocating " + bytes + " bytes");
         return result.get(JAVA_LONG, 0);
+    }
+
+    /// Fills device memory with zeros, behind the work before it.
+    public void clear(long address, long bytes) {
+        check(Calls.memset(address, (byte) 0, bytes, stream), "clearing " + bytes + " bytes");
     }
 
     /// Gives a block back. Waits for the work that may use it.

@@ -32,6 +32,10 @@ final class LaunchTrace implements AutoCloseable {
                 sharedBytes);
     }
 
+    void run(Runnable launch, LibraryCall call) {
+        System.err.printf(Locale.ROOT, "    %-32s %9.1f us%n", call.name(), stopwatch.micros(launch));
+    }
+
     @Override
     public void close() {
         stopwatch.close();

@@ -87,8 +87,8 @@ public final class Launcher implements AutoCloseable {
         return kernels;
     }
 
-    /// Begins a launch.
-    public Launcher start(Kernel kernel) {
+    /// Begins a launch: of that kernel, or with none of a [LibraryCall].
+    public Launcher start(@Nullable Kernel kernel) {
         this.kernel = kernel;
         count = 0;
         bytes = 0;
@@ -100,6 +100,12 @@ public final class Launcher implements AutoCloseable {
     public Launcher tensor(@Nullable Tensor tensor) {
         operands[operandCount++] = tensor;
         return pointer(tensor == null ? 0 : tensor.address());
+    }
+
+    /// `address`, in place of the tensor's own: where somebody tries things out.
+    public Launcher tensor(Tensor tensor, long address) {
+        operands[operandCount++] = tensor;
+        return pointer(address);
     }
 
     /// A device address.
@@ -164,7 +170,7 @@ public final class Launcher implements AutoCloseable {
                     sharedBytes);
         }
         if (FlightRecorder.isInitialized()) {
-            record(k, (long) gridX * gridY * gridZ, threads);
+            record(k.name(), (long) gridX * gridY * gridZ, threads);
         }
     }
 
@@ -179,15 +185,37 @@ public final class Launcher implements AutoCloseable {
         }
     }
 
+    /// Lets a library put its work on the stream; the tensors given before name the operands in messages.
+    public void run(LibraryCall call) {
+        if (trace == null || gpu.isCapturing()) {
+            launch(call);
+        } else {
+            trace.run(() -> launch(call), call);
+        }
+        if (FlightRecorder.isInitialized()) {
+            record(call.name(), 0, 0);
+        }
+    }
+
+    private void launch(LibraryCall call) {
+        int status = call.launch();
+        if (status != 0) {
+            throw call.failure(status, operandList());
+        }
+        if (gpu.isSynchronous() && !gpu.isCapturing()) {
+            gpu.check(Calls.streamSynchronize(gpu.stream()), call.name() + ", operands" + operandList());
+        }
+    }
+
     private static String grid(int x, int y, int z) {
         return x + "x" + y + "x" + z;
     }
 
     // apart, so that a launch without a recorder makes no event
-    private void record(Kernel k, long blocks, int threads) {
+    private void record(String kernel, long blocks, int threads) {
         Events.Launch event = new Events.Launch();
         if (event.shouldCommit()) {
-            event.kernel = k.name();
+            event.kernel = kernel;
             event.blocks = blocks;
             event.threads = threads;
             event.captured = gpu.isCapturing();
@@ -208,6 +236,11 @@ public final class Launcher implements AutoCloseable {
             text.append(i == 0 ? " " : ", ").append(operands[i]);
         }
         return text.toString();
+    }
+
+    /// The device.
+    public Gpu gpu() {
+        return gpu;
     }
 
     /// Streaming multiprocessors of the device.

@@ -2,6 +2,7 @@ package io.jacquard.cuda.driver;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,11 +19,23 @@ final class NvidiaLibraryTest {
     private Path folder;
 
     @Test
-    void aFileThatIsNoLibraryIsSaidAndTheNextPlaceServes() throws IOException {
-        Path broken = Files.writeString(folder.resolve("libm.so.6"), "no library");
-        NvidiaLibrary found = NvidiaLibrary.open("libm.so.6", places());
+    void aFileThatIsNoLibraryIsSaidAndTheSearchGoesOn() throws IOException {
+        String name = "libnobody-has-this.so.9";
+        Path broken = Files.writeString(folder.resolve(name), "no library");
+        NvidiaLibrary missing = NvidiaLibrary.open(name, places());
+        assertFalse(missing.isOpen());
+        assertEquals(
+                broken + " (" + broken + ": file too short)", missing.tried().getFirst());
+        assertTrue(missing.tried().size() > 10);
+    }
+
+    @Test
+    void aLibraryThatIsOpenIsNotOpenedAgain() throws IOException {
+        Path other = Files.writeString(folder.resolve("libc.so.6"), "another");
+        NvidiaLibrary found = NvidiaLibrary.open("libc.so.6", places());
         assertTrue(found.isOpen());
-        assertEquals(broken + " (" + broken + ": file too short)", found.tried().getFirst());
+        assertNotEquals(other.toString(), found.path());
+        assertTrue(Path.of(found.path()).isAbsolute(), found::path);
     }
 
     @Test
