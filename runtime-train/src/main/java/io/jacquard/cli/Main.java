@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             InspectCommand.class,
             DoctorCommand.class,
+            BundleCommand.class,
             CompletionCommand.class
         },
         footer = {

@@ -48,6 +48,9 @@ final class QuickstartCommand implements Callable<Integer> {
     private static final int VOCABULARY = 4096;
     private static final int TRIAL_STEPS = 24;
 
+    /// Names prepared data for a Java that comes without its sources.
+    private static final String DATA = "jacquard.quickstart.data";
+
     @Spec
     private @Nullable CommandSpec spec;
 
@@ -109,11 +112,21 @@ final class QuickstartCommand implements Callable<Integer> {
         return 0;
     }
 
+    private @Nullable Path prepared() {
+        String data = System.getProperty(DATA);
+        return text == null && data != null ? Path.of(data) : null;
+    }
+
     private Path data() {
-        return run.resolve("data");
+        return Objects.requireNonNullElseGet(prepared(), () -> run.resolve("data"));
     }
 
     private void prepare(Terminal terminal) throws IOException {
+        Path prepared = prepared();
+        if (prepared != null) {
+            terminal.line("reading the prepared sources of a JDK in " + prepared);
+            return;
+        }
         Path source = text != null ? text : QuickstartText.find(run.resolve("text"));
         terminal.line("reading " + source + (text == null ? " (the sources of this JDK)" : ""));
         Corpus.Options options =

@@ -62,8 +62,11 @@ final class LossCurve {
                     out -> AtomicFiles.writeFully(out, ByteBuffer.wrap(png)),
                     _ -> {});
         } catch (LinkageError | RuntimeException e) {
-            // AWT cannot draw text without freetype and one font: no reason to end a run.
-            listener.noted("loss.png is not drawn: " + e + "; install fontconfig and a font, or see loss.svg");
+            // AWT cannot draw text without freetype and one font: no reason to end a run. A bundle is without AWT, as
+            // its documentation says; a word at every validation would be too many.
+            if (ModuleLayer.boot().findModule("java.desktop").isPresent()) {
+                listener.noted("loss.png is not drawn: " + e + "; install fontconfig and a font, or see loss.svg");
+            }
         }
     }
 

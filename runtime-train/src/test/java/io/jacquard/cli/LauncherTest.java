@@ -78,4 +78,13 @@ final class LauncherTest {
         process.environment().put("JAVA_HOME", System.getProperty("java.home"));
         assertEquals(new Ended(0, System.getProperty("java.home") + "\n"), run(process));
     }
+
+    @Test
+    void aBundleKnowsItsOptions() throws Exception {
+        Ended e = run(new ProcessBuilder(root.resolve("jacquard").toString(), "bundle", "--out", "x"));
+        assertEquals(new Ended(2, "jacquard: bundle knows --output FILE only, not --out\n"), e);
+        e = run(new ProcessBuilder(root.resolve("jacquard").toString(), "bundle", "--help"));
+        assertEquals(0, e.code, e.out);
+        assertTrue(e.out.contains("Usage: jacquard bundle"), e.out);
+    }
 }

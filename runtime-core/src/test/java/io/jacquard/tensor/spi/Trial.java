@@ -13,9 +13,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.IntToDoubleFunction;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// One kernel call under test. A case declares operands, the call and what each output must be; [#execute] runs it
@@ -32,6 +35,7 @@ final class Trial {
     private final SplittableRandom random;
     private final List<Operand> operands = new ArrayList<>();
     private final List<Runnable> checks = new ArrayList<>();
+    private final List<Supplier<Outcome>> outcomes = new ArrayList<>();
     private @Nullable Consumer<Kernels> call;
 
     /// Bit i of `shifted` moves operand i by one element away from its alignment.
@@ -169,6 +173,10 @@ final class Trial {
     void expect(Operand o, Function<Arithmetic, double[]> formula) {
         o.output = true;
         checks.add(() -> Tolerance.derive(o.dtype, formula).check(o.name, o.got()));
+        outcomes.add(() -> new Outcome(o.name, o.got(), () -> {
+            Tolerance tolerance = Tolerance.derive(o.dtype, formula);
+            return bounds(o, tolerance::bound);
+        }));
     }
 
     /// `o` must be `formula + beta * o` up to [Tolerance].
@@ -185,6 +193,7 @@ final class Trial {
     /// `o` must hold exactly these values, rounded once; the sign of zero counts, the payload of NaN does not.
     void expectExactly(Operand o, double... values) {
         o.output = true;
+        outcomes.add(() -> new Outcome(o.name, o.got(), () -> bounds(o, _ -> 0)));
         checks.add(() -> {
             double[] got = o.got();
             assertEquals(values.length, got.length, o.name);
@@ -199,6 +208,12 @@ final class Trial {
     /// `o` is written; `check` looks at it after the call.
     void expectThat(Operand o, Consumer<double[]> check) {
         o.output = true;
+        outcomes.add(() -> {
+            double[] got = o.got();
+            double largest =
+                    Arrays.stream(got).filter(Double::isFinite).map(Math::abs).reduce(0, Math::max);
+            return new Outcome(o.name, got, () -> bounds(o, i -> 0x1p-12 * largest + Numbers.ulp(o.dtype, got[i])));
+        });
         checks.add(() -> check.accept(o.got()));
     }
 
@@ -228,6 +243,23 @@ final class Trial {
         assertFalse(operands.stream().noneMatch(o -> o.output), "no operand is an output");
     }
 
+    /// An output after one run, and how far each element may be from the reference; where there is none, the bounds
+    /// are those of approximations that take another path on another device.
+    record Outcome(String output, double[] values, Supplier<double[]> bounds) {}
+
+    private static double[] bounds(Operand o, IntToDoubleFunction bound) {
+        double[] bounds = new double[o.initial.length];
+        Arrays.setAll(bounds, bound);
+        return bounds;
+    }
+
+    private List<Outcome> outcomes() {
+        Kernels kernels = session.backend().kernels();
+        kernelRun(() -> Objects.requireNonNull(call).accept(kernels));
+        operands.forEach(Operand::checkUntouched);
+        return outcomes.stream().map(Supplier::get).toList();
+    }
+
     private void kernelRun(Runnable work) {
         operands.forEach(Operand::upload);
         work.run();
@@ -252,6 +284,15 @@ final class Trial {
                 body.accept(trial);
                 trial.execute();
                 return trial.operands.size();
+            }
+        }
+
+        /// What one run on operands drawn from `seed` leaves.
+        List<Outcome> outcomes(Session session, long seed) {
+            try (var _ = Scope.open(method)) {
+                Trial trial = new Trial(session, seed + (method + name).hashCode(), 0);
+                body.accept(trial);
+                return trial.outcomes();
             }
         }
     }

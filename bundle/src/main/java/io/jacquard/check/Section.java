@@ -1,0 +1,38 @@
+package io.jacquard.check;
+
+import java.util.List;
+import java.util.Locale;
+
+/// What `gpu-check` looks at, in this order. The seconds are limits; their sum stays below nine minutes.
+enum Section {
+    ENVIRONMENT(30, "device, driver, libraries", EnvironmentSection.class),
+    CONTRACT(160, "every kernel against double precision", SuiteSection.class),
+    PROBES(30, "every PTX wrapper against the emulator's digests", ProbesSection.class),
+    EMULATOR(90, "kernels on random inputs against the emulator", EmulatorSection.class),
+    CURVE(90, "loss curve of the quickstart model against the CPU's", CurveSection.class),
+    TRAINING(60, "graph, bf16, recompute, resume", SuiteSection.class),
+    SANITIZER(70, "a short run under compute-sanitizer", SanitizedSection.class);
+
+    final int seconds;
+    final String what;
+    final Class<?> main;
+
+    Section(int seconds, String what, Class<?> main) {
+        this.seconds = seconds;
+        this.what = what;
+        this.main = main;
+    }
+
+    String id() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
+    /// The test classes of a section that consists of some.
+    List<String> suites() {
+        return switch (this) {
+            case CONTRACT -> List.of("io.jacquard.check.DeviceContract");
+            case TRAINING -> List.of("io.jacquard.cuda.CudaTrainingTest", "io.jacquard.cuda.CudaTrainerTest");
+            default -> List.of();
+        };
+    }
+}
