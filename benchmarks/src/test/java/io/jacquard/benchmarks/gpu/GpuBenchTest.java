@@ -76,6 +76,27 @@ final class GpuBenchTest {
     }
 
     @Test
+    void aPeerThatDiesCostsOnlyItself() throws IOException {
+        Path script = directory.resolve("peer");
+        Files.writeString(script, """
+                #!/bin/sh
+                echo '{"ready": true, "torch": "stand-in"}'
+                read command && echo '{"gigabytes_per_second": 1}'
+                read command && echo '{"variants": ["a", "b"]}'
+                read command && echo '{"error": "RuntimeError: a cannot"}'
+                """);
+        assertTrue(script.toFile().setExecutable(true));
+        JsonNode row = run(0, "--device", "cpu", "--scale", "tiny", "--python", script.toString(), "--only", "^gelu f")
+                .get("rows")
+                .get(0);
+        assertEquals("no peer", row.get("status").asString());
+        assertTrue(row.get("micros").asDouble() > 0);
+        assertEquals(
+                "RuntimeError: a cannot", row.get("peers").get("a").get("why").asString());
+        assertTrue(row.get("peers").get("b").get("why").asString().startsWith("torch ended without an answer"));
+    }
+
+    @Test
     void whatTheBudgetLeavesOutIsNamed() throws IOException {
         JsonNode record =
                 run(0, "--device", "cpu", "--scale", "tiny", "--no-peer", "--only", "^copy", "--budget", "0s");
