@@ -79,7 +79,7 @@ final class Contenders implements AutoCloseable {
             command.addAll(List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
             command.add("-XX:+UseSerialGC");
             System.getProperties().stringPropertyNames().stream()
-                    .filter(name -> name.startsWith("jacquard."))
+                    .filter(name -> name.startsWith("jacquard.") || name.startsWith("org.bytedeco."))
                     .forEach(name -> command.add("-D" + name + "=" + System.getProperty(name)));
             command.addAll(List.of("-cp", System.getProperty("java.class.path")));
         } else {
