@@ -1,12 +1,8 @@
 package io.jacquard.cuda;
 
-import io.jacquard.tensor.Session;
-import io.jacquard.tensor.spi.KernelsContract;
-
 /// The contract on an emulated device of compute capability 9.0.
-final class CudaKernelsSm90Test extends KernelsContract {
-    @Override
-    protected Session open() {
-        return EmulatedDevice.open(90);
+final class CudaKernelsSm90Test extends EmulatedContract {
+    CudaKernelsSm90Test() {
+        super(90);
     }
 }

@@ -16,7 +16,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicContainer;
-import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
@@ -61,22 +60,13 @@ public abstract class KernelsContract {
     /// The methods whose cases are to run: all, or those named by `-Djacquard.contract=gelu,swiGlu` while they are
     /// made.
     protected String methods() {
-        return System.getProperty("jacquard.contract", "");
-    }
-
-    private List<Trial.Case> chosen() {
-        String methods = methods();
-        if (methods.isBlank()) {
-            return table();
-        }
-        Set<String> names = Set.of(methods.strip().split(" *, *"));
-        return table().stream().filter(c -> names.contains(c.method())).toList();
+        return ContractCase.wanted();
     }
 
     /// A failed launch may leave the device unusable: the cases after it get a fresh one.
-    private int run(Trial.Case c, long shifted) {
+    private void run(ContractCase c) {
         try {
-            return c.run(session, shifted);
+            c.run(session, _ -> {});
         } catch (DeviceException e) {
             session.close();
             session = open();
@@ -86,27 +76,10 @@ public abstract class KernelsContract {
 
     @TestFactory
     Stream<DynamicContainer> cases() {
-        Map<String, List<Trial.Case>> byMethod = chosen().stream()
-                .collect(Collectors.groupingBy(Trial.Case::method, LinkedHashMap::new, Collectors.toList()));
-        return byMethod.entrySet().stream()
-                .map(e -> DynamicContainer.dynamicContainer(
-                        e.getKey(),
-                        e.getValue().stream().map(c -> DynamicTest.dynamicTest(c.name(), () -> run(c, 0)))));
+        return ContractCase.tests(methods(), this::run);
     }
 
-    /// Views ([io.jacquard.tensor.Tensor#rows]) start at any element; one mid-sized case of each method must work
-    /// with all its operands there, and with each alone.
-    @TestFactory
-    Stream<DynamicTest> casesOffAlignment() {
-        return midSized(chosen()).stream()
-                .map(c -> DynamicTest.dynamicTest(c.method() + " " + c.name(), () -> {
-                    int operands = run(c, -1);
-                    for (int i = 0; i < operands; i++) {
-                        run(c, 1L << i);
-                    }
-                }));
-    }
-
+    /// The last one of each method's table.
     static List<Trial.Case> midSized(List<Trial.Case> cases) {
         Map<String, Trial.Case> last = new LinkedHashMap<>();
         for (Trial.Case c : cases) {

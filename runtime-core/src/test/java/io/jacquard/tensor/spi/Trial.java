@@ -17,6 +17,7 @@ import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.IntConsumer;
 import java.util.function.IntToDoubleFunction;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -33,16 +34,19 @@ final class Trial {
     private final Session session;
     private final long shifted;
     private final SplittableRandom random;
+    private final IntConsumer beforeRun;
     private final List<Operand> operands = new ArrayList<>();
     private final List<Runnable> checks = new ArrayList<>();
     private final List<Supplier<Outcome>> outcomes = new ArrayList<>();
     private @Nullable Consumer<Kernels> call;
 
-    /// Bit i of `shifted` moves operand i by one element away from its alignment.
-    Trial(Session session, long seed, long shifted) {
+    /// Bit i of `shifted` moves operand i by one element away from its alignment. `beforeRun` is told the number of
+    /// each run before it begins.
+    Trial(Session session, long seed, long shifted, IntConsumer beforeRun) {
         this.session = session;
         this.shifted = shifted;
         this.random = new SplittableRandom(seed);
+        this.beforeRun = beforeRun;
     }
 
     /// The content of an operand, element by element.
@@ -223,12 +227,13 @@ final class Trial {
             throw new AssertionError("the case calls or expects nothing");
         }
         Kernels kernels = session.backend().kernels();
-        kernelRun(() -> kernelCall.accept(kernels));
+        kernelRun(0, () -> kernelCall.accept(kernels));
         operands.forEach(Operand::checkUntouched);
         checks.forEach(Runnable::run);
         List<byte[]> first = operands.stream().map(o -> o.now).toList();
-        kernelRun(() -> kernelCall.accept(kernels));
+        kernelRun(1, () -> kernelCall.accept(kernels));
         same("the second run", first);
+        beforeRun.accept(2);
         operands.forEach(Operand::upload);
         try (Graph graph =
                 session.capture(() -> kernelCall.accept(session.backend().kernels()))) {
@@ -255,12 +260,13 @@ final class Trial {
 
     private List<Outcome> outcomes() {
         Kernels kernels = session.backend().kernels();
-        kernelRun(() -> Objects.requireNonNull(call).accept(kernels));
+        kernelRun(0, () -> Objects.requireNonNull(call).accept(kernels));
         operands.forEach(Operand::checkUntouched);
         return outcomes.stream().map(Supplier::get).toList();
     }
 
-    private void kernelRun(Runnable work) {
+    private void kernelRun(int number, Runnable work) {
+        beforeRun.accept(number);
         operands.forEach(Operand::upload);
         work.run();
         operands.forEach(Operand::download);
@@ -279,8 +285,12 @@ final class Trial {
         /// Runs it with the operands of the bits of `shifted` off alignment, and says how many operands there
         /// are.
         int run(Session session, long shifted) {
+            return run(session, shifted, _ -> {});
+        }
+
+        int run(Session session, long shifted, IntConsumer beforeRun) {
             try (var _ = Scope.open(method)) {
-                Trial trial = new Trial(session, (method + name).hashCode(), shifted);
+                Trial trial = new Trial(session, (method + name).hashCode(), shifted, beforeRun);
                 body.accept(trial);
                 trial.execute();
                 return trial.operands.size();

@@ -5,21 +5,23 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.Arena;
 import java.lang.invoke.MethodHandle;
+import org.jspecify.annotations.Nullable;
 
 /// The settings of the emulated driver; a real one has none.
 public final class Emulator {
+    private static final @Nullable MethodHandle CONFIG = DriverLibrary.get()
+            .optional("jacquard_emulator_config", ADDRESS, ADDRESS)
+            .orElse(null);
+
     private Emulator() {}
 
-    /// Changes a setting, such as `arch`, while no device is open. Does nothing on a real driver.
+    /// Changes a setting while nothing runs; `arch` while no device is open. Does nothing on a real driver.
     public static void configure(String key, String value) {
-        MethodHandle config = DriverLibrary.get()
-                .optional("jacquard_emulator_config", ADDRESS, ADDRESS)
-                .orElse(null);
-        if (config == null) {
+        if (CONFIG == null) {
             return;
         }
         try (Arena arena = Arena.ofConfined()) {
-            int code = (int) config.invokeExact(arena.allocateFrom(key), arena.allocateFrom(value));
+            int code = (int) CONFIG.invokeExact(arena.allocateFrom(key), arena.allocateFrom(value));
             if (code != 0) {
                 throw new IllegalArgumentException("emulator: " + key + "=" + value + " is refused: " + code);
             }
