@@ -375,12 +375,9 @@ static Shadow* shadowOf(const void* p, size_t bytes, size_t& offset) {
     return (Shadow*)a->shadow;
 }
 
-static void setWritten(void* p, size_t bytes, bool written) {
-    size_t offset;
-    Shadow* shadow = shadowOf(p, bytes, offset);
-    if (!shadow) return;
-    for (size_t i = offset; i < offset + bytes;) {
-        const unsigned from = i % 4, count = (unsigned)std::min<size_t>(4 - from, offset + bytes - i);
+static void setWritten(Shadow* shadow, size_t begin, size_t end, bool written) {
+    for (size_t i = begin; i < end;) {
+        const unsigned from = i % 4, count = (unsigned)std::min<size_t>(4 - from, end - i);
         const unsigned mask = ((1u << count) - 1) << from;
         if (written) {
             shadow[i / 4].written |= mask;
@@ -392,11 +389,22 @@ static void setWritten(void* p, size_t bytes, bool written) {
 }
 
 void checkHostWrite(void* p, size_t bytes) {
-    setWritten(p, bytes, true);
+    size_t offset;
+    Shadow* shadow = shadowOf(p, bytes, offset);
+    if (shadow) setWritten(shadow, offset, offset + bytes, true);
 }
 
+// Whole pages of shadow are given back and read as zero again: nothing is known of these words.
 void checkUndefine(void* p, size_t bytes) {
-    setWritten(p, bytes, false);
+    constexpr size_t PAGE_WORDS = 4096 / sizeof(Shadow), PAGE = 4 * PAGE_WORDS;  // bytes of data under one page
+    size_t begin;
+    Shadow* shadow = shadowOf(p, bytes, begin);
+    if (!shadow) return;
+    const size_t end = begin + bytes, firstPage = (begin + PAGE - 1) / PAGE * PAGE, lastPage = end / PAGE * PAGE;
+    if (firstPage >= lastPage) return setWritten(shadow, begin, end, false);
+    setWritten(shadow, begin, firstPage, false);
+    madvise(shadow + firstPage / 4, (lastPage - firstPage) / 4 * sizeof(Shadow), MADV_DONTNEED);
+    setWritten(shadow, lastPage, end, false);
 }
 
 void checkCopied(void* to, const void* from, size_t bytes) {

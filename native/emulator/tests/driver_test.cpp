@@ -154,6 +154,23 @@ static void testLimits(const Driver& d) {
     CHECK(d.call("cuDeviceGetAttribute", &value, 75, 0) == 0 && value == 9);
 }
 
+// Ints 31 to 280: whole pages of the emulator's notes and a piece of one at either end.
+static void testUndefine(const Driver& d) {
+    Buffer<int> x(d, std::vector<int>(400, 1)), out(d, std::vector<int>(32, 0));
+    CHECK(d.call("jacquard_emulator_undefine", x.address + 124, (size_t)1000, d.stream) == 0);
+    CHECK(d.run("copy_ints", 1, 31, 0, out.address, x.address) == 0);
+    CHECK(d.run("copy_ints", 1, 32, 0, out.address, x.address + 1124) == 0);
+    for (const int first : {31, 100, 280}) {
+        CHECK(d.run("copy_ints", 1, 1, 0, out.address, x.address + 4 * first) == 719);
+        const std::string offset = std::to_string(4 * first);
+        CHECK(d.error().find("uninitialised: read of device memory, offset " + offset + ", that nobody wrote") == 0);
+        d.reset();
+    }
+    CHECK(d.call("cuMemsetD32Async", x.address + 124, 2u, (size_t)250, d.stream) == 0);
+    CHECK(d.run("copy_ints", 1, 32, 0, out.address, x.address + 400) == 0);
+    CHECK(out.get()[0] == 2);
+}
+
 static void testMemory(const Driver& d) {
     d.config("memory", "1000000");
     uint64_t a, b;
@@ -193,6 +210,7 @@ int main(int, char** arguments) {
     testStreams(driver);
     testGraphs(driver);
     testLimits(driver);
+    testUndefine(driver);
     testMemory(driver);
     printf("driver: %d failures\n", failures);
     return failures != 0;

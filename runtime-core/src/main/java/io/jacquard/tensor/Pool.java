@@ -71,6 +71,7 @@ final class Pool {
             if (address >= b.base && address < b.base + b.size) {
                 b.give(address - b.base, n);
                 used -= n;
+                backend.discard(address, n);
                 return;
             }
         }

@@ -81,6 +81,11 @@ final class CudaBackend implements Backend {
     }
 
     @Override
+    public void discard(long address, long bytes) {
+        gpu.discard(address, bytes);
+    }
+
+    @Override
     public void upload(long destination, MemorySegment source) {
         refuseInCapture("upload");
         gpu.upload(destination, source);

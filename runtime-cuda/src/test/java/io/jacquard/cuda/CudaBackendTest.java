@@ -12,6 +12,7 @@ import io.jacquard.tensor.Debug;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.Roofline;
+import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -122,6 +123,49 @@ final class CudaBackendTest {
             Arrays.fill(host, -1);
             assertArrayEquals(new int[] {999, 999, 999}, x.toInts());
         }
+    }
+
+    /// The pool hands the memory of the dead tensor out again, and what it held must not pass for a value.
+    @Test
+    void whatADeadTensorLeftIsNotRead() {
+        try (Session session = open()) {
+            Tensor out = Tensor.zeros(Shape.of(64), DType.F32);
+            session.synchronize();
+            readsStale(session, () -> readBehindADeadTensor(out));
+        }
+    }
+
+    /// In a graph the tensor dies again at each replay, where it died in the recording.
+    @Test
+    void whatADeadTensorLeftIsNotReadInAGraph() {
+        try (Session session = open()) {
+            Tensor out = Tensor.zeros(Shape.of(64), DType.F32);
+            try (Graph graph = session.capture(() -> readBehindADeadTensor(out))) {
+                session.synchronize();
+                readsStale(session, graph::replay);
+            }
+        }
+    }
+
+    private static void readBehindADeadTensor(Tensor out) {
+        long address;
+        try (var _ = Scope.open("short")) {
+            Tensor dead = Tensor.zeros(Shape.of(64), DType.F32);
+            address = dead.address();
+        }
+        try (var _ = Scope.open("next")) {
+            Tensor next = Tensor.empty(Shape.of(64), DType.F32);
+            assertEquals(address, next.address());
+            out.kernels().gelu(out, next);
+        }
+    }
+
+    private static void readsStale(Session session, Runnable work) {
+        DeviceException e = assertThrows(DeviceException.class, () -> {
+            work.run();
+            session.synchronize();
+        });
+        assertTrue(e.getMessage().contains("uninitialised: read of device memory"), e::getMessage);
     }
 
     /// A fill of more than there is, which only a checking device sees.

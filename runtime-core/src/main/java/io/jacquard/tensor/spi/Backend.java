@@ -31,6 +31,10 @@ public interface Backend extends AutoCloseable {
     /// Gives back a block that [#reserve] returned. Slow, too.
     void unreserve(long address);
 
+    /// What lies there is of no use any more: a tensor has died, in the order of the launches, and the pool may
+    /// hand the bytes out again. For devices that find reads of stale memory; others do nothing.
+    default void discard(long address, long bytes) {}
+
     /// Copies host memory to the device. Refused during capture.
     void upload(long destination, MemorySegment source);
 

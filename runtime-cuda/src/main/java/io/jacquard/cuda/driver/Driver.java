@@ -23,10 +23,13 @@ public final class Driver {
 
     private final DriverLibrary library;
     private final Optional<MethodHandle> emulatorError;
+    private final @Nullable MethodHandle emulatorUndefine;
 
     private Driver(DriverLibrary library) {
         this.library = library;
         this.emulatorError = library.addressFunction("jacquard_emulator_error");
+        this.emulatorUndefine = library.optional("jacquard_emulator_undefine", JAVA_LONG, JAVA_LONG, JAVA_LONG)
+                .orElse(null);
     }
 
     /// Finds the library and initialises the driver; the second time returns at once.
@@ -110,6 +113,18 @@ public final class Driver {
                     + "; CUDA_VISIBLE_DEVICES may hide some, nvidia-smi -L lists all");
         }
         return new Gpu(this, ordinal);
+    }
+
+    /// Tells a driver that checks reads of memory that these bytes hold nothing any more; others are not called.
+    void discard(long address, long bytes, long stream) {
+        if (emulatorUndefine != null) {
+            try {
+                // an error of an earlier launch comes to light where somebody waits for it
+                int _ = (int) emulatorUndefine.invokeExact(address, bytes, stream);
+            } catch (Throwable t) {
+                throw new IllegalStateException("cuda: the call of jacquard_emulator_undefine failed in Java", t);
+            }
+        }
     }
 
     void check(int result, String operation) {

@@ -149,6 +149,12 @@ public final class Gpu implements AutoCloseable {
         int _ = Calls.memFree(address);
     }
 
+    /// From here on in the order of the stream, reading these bytes before they are written is a mistake that a
+    /// driver may report. CUDA's own does not.
+    public void discard(long address, long bytes) {
+        driver.discard(address, bytes, stream);
+    }
+
     /// Copies host memory, heap or not, behind the work before it; the source may change at once.
     public void upload(long destination, MemorySegment source) {
         Events.Copy event = new Events.Copy();

@@ -25,6 +25,7 @@ final class Workspace implements AutoCloseable {
         if (bytes > size) {
             grow(bytes);
         }
+        gpu.discard(current, size); // what the kernel before has left there
         // the end of the block: what a kernel writes behind it is out of bounds, and checking drivers say so
         return current + size - rounded(bytes);
     }
