@@ -27,7 +27,7 @@ final class ContractProcess implements AutoCloseable {
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx1g",
                 "-XX:+UseSerialGC"));
-        for (String property : List.of("jacquard.cuda.driver", "jacquard.contract")) {
+        for (String property : List.of("jacquard.cuda.driver", "jacquard.cuda.libraries", "jacquard.contract")) {
             command.add("-D" + property + "=" + System.getProperty(property, ""));
         }
         command.addAll(List.of(
