@@ -300,7 +300,7 @@ final class Trial {
         /// What one run on operands drawn from `seed` leaves.
         List<Outcome> outcomes(Session session, long seed) {
             try (var _ = Scope.open(method)) {
-                Trial trial = new Trial(session, seed + (method + name).hashCode(), 0);
+                Trial trial = new Trial(session, seed + (method + name).hashCode(), 0, _ -> {});
                 body.accept(trial);
                 return trial.outcomes();
             }
