@@ -1,5 +1,6 @@
 package io.jacquard.cuda;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -106,7 +107,7 @@ final class MatmulChoiceTest {
         long searches = StandIn.searches();
         PrintStream error = System.err;
         ByteArrayOutputStream said = new ByteArrayOutputStream();
-        System.setErr(new PrintStream(said, true));
+        System.setErr(new PrintStream(said, true, UTF_8));
         try {
             multiply("cublaslt");
         } finally {
@@ -114,7 +115,8 @@ final class MatmulChoiceTest {
         }
         assertEquals(searches + 1, StandIn.searches());
         assertEquals(
-                "cuda: the file of matmul algorithms " + file() + " is damaged: searching again\n", said.toString());
+                "cuda: the file of matmul algorithms " + file() + " is damaged: searching again\n",
+                said.toString(UTF_8));
     }
 
     @Test
