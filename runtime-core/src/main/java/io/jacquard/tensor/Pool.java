@@ -78,6 +78,17 @@ final class Pool {
         throw new AssertionError("pool: address " + address + " is of no block");
     }
 
+    /// Gives the backend back the blocks that nothing lies in.
+    void trim() {
+        blocks.removeIf(b -> {
+            boolean unused = grows && b.isFree();
+            if (unused) {
+                backend.unreserve(b.base);
+            }
+            return unused;
+        });
+    }
+
     long used() {
         return used;
     }
@@ -114,6 +125,10 @@ final class Pool {
             this.base = base;
             this.size = size;
             free.put(0L, size);
+        }
+
+        boolean isFree() {
+            return free.getOrDefault(0L, 0L) == size;
         }
 
         long take(long n) {

@@ -88,6 +88,21 @@ final class PoolTest {
     }
 
     @Test
+    void trimmingGivesBackWhatNobodyUses() {
+        Pool p = new Pool(backend);
+        long kept = p.take(1);
+        long large = p.take(100L << 20);
+        p.trim();
+        assertEquals(164L << 20, backend.reservedBytes(), "both are in use");
+        p.give(large, 100L << 20);
+        p.trim();
+        assertEquals(64L << 20, backend.reservedBytes());
+        assertNotEquals(0, p.take(150L << 20), "there is room for it now");
+        p.give(kept, 1);
+        p.close();
+    }
+
+    @Test
     void aFixedPoolDoesNotGrow() {
         Pool p = fixed(1024);
         assertEquals(0, p.take(1025));

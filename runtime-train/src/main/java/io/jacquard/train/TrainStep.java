@@ -14,6 +14,7 @@ import io.jacquard.tensor.spi.Graph;
 import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// One optimizer step on the device: forward and backward of each micro-batch, then the update.
@@ -156,24 +157,41 @@ final class TrainStep implements AutoCloseable {
     }
 
     private Graph recorded() {
-        if (recorded != null) {
-            return recorded;
-        }
-        Session session = Session.current();
-        // Holes make the extent larger than the peak; recording costs no device time, so try again with twice as much.
-        for (long bytes = session.peakBytes(); ; bytes *= 2) {
-            Scope s = Scope.openArena("recorded step", bytes);
-            try {
-                recorded = session.capture(this::work);
-                arena = s;
-                return recorded;
-            } catch (DeviceOutOfMemoryException e) {
-                s.close();
-                decoder.weights().freshGradients();
-                if (bytes > session.backend().memoryBytes()) {
-                    throw e;
-                }
+        if (recorded == null) {
+            Session session = Session.current();
+            // What a step takes beside what lives on. Holes make the extent larger: recording costs no device time, so
+            // try with more until it fits, then once more with what it needed.
+            long bytes = session.peakBytes() - session.usedBytes();
+            long needed = record(bytes);
+            while (needed > bytes) {
+                bytes += bytes / 8 + (1 << 20);
+                needed = record(bytes);
             }
+            if (needed < bytes) {
+                close();
+                record(needed);
+            }
+        }
+        return Objects.requireNonNull(recorded);
+    }
+
+    /// Records the step in an arena of so many bytes.
+    ///
+    /// @return how many it needed; more than there were if it was not recorded
+    private long record(long bytes) {
+        Session session = Session.current();
+        Scope s = Scope.openArena("recorded step", bytes);
+        try {
+            recorded = session.capture(this::work);
+            arena = s;
+            return s.extentBytes();
+        } catch (DeviceOutOfMemoryException e) {
+            s.close();
+            decoder.weights().freshGradients();
+            if (bytes > session.backend().memoryBytes()) {
+                throw e;
+            }
+            return bytes + 1;
         }
     }
 
@@ -181,9 +199,11 @@ final class TrainStep implements AutoCloseable {
     public void close() {
         if (recorded != null) {
             recorded.close();
+            recorded = null;
         }
         if (arena != null) {
             arena.close();
+            arena = null;
         }
     }
 }
