@@ -17,6 +17,9 @@ final class CudaFindings {
         List<Finding> findings = new ArrayList<>();
         boolean usable = driver(findings);
         cublasLt(findings, usable);
+        if (usable) {
+            findings.addAll(GpuFindings.all());
+        }
         return findings;
     }
 
