@@ -22,7 +22,11 @@ final class GpuFindings {
             try {
                 findings.add(of("cuda:" + i, GpuMonitor.of(i).status()));
             } catch (DeviceException e) {
-                findings.add(new Finding(State.WARN, "nvml", e.getMessage() + tried(), "without it energy and the state of the GPU stay unknown"));
+                findings.add(new Finding(
+                        State.WARN,
+                        "nvml",
+                        e.getMessage() + tried(),
+                        "without it energy and the state of the GPU stay unknown"));
                 break;
             }
         }

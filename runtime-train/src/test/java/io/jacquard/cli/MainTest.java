@@ -73,6 +73,7 @@ class MainTest {
                 .sorted()
                 .collect(Collectors.joining("\n"));
         assertEquals("""
+                bundle: --output
                 completion:
                 doctor: --device --json
                 eval: --batch --data --debug --device --dtype --json --sequences --split --sync
