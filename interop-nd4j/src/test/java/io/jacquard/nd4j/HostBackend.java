@@ -32,6 +32,11 @@ final class HostBackend implements Backend {
     }
 
     @Override
+    public long freeBytes() {
+        return memoryBytes();
+    }
+
+    @Override
     public long reserve(long bytes) {
         return arena.allocate(bytes, 256).address();
     }

@@ -55,6 +55,11 @@ final class CpuBackend implements Backend {
     }
 
     @Override
+    public long freeBytes() {
+        return memoryBytes() - reservedBytes;
+    }
+
+    @Override
     public long reserve(long bytes) {
         // pages are only taken when touched, so the system would say yes to far more than there is
         if (bytes > memoryBytes() - reservedBytes) {

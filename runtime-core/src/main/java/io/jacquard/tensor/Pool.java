@@ -47,6 +47,11 @@ final class Pool {
         if (grows) {
             long size = Math.max(n, BLOCK);
             long base = backend.reserve(size);
+            if (base == 0) {
+                trim();
+                size = n;
+                base = backend.reserve(size);
+            }
             if (base != 0) {
                 Block b = new Block(base, size);
                 blocks.add(b);

@@ -135,7 +135,8 @@ public final class Session implements AutoCloseable {
     String outOfMemory(long bytes, Object wanted) {
         long all = backend.memoryBytes();
         return "out of memory on " + device() + ": wanted " + MemoryReport.size(bytes) + " for " + wanted + ", "
-                + MemoryReport.size(Math.max(0, all - pool.used())) + " free of " + MemoryReport.size(all)
+                + MemoryReport.size(backend.freeBytes() + pool.reserved() - pool.used()) + " free of "
+                + MemoryReport.size(all)
                 + "; held by scopes: " + holders(pool) + "; try recompute or a smaller micro-batch";
     }
 

@@ -102,6 +102,19 @@ final class PoolTest {
         p.close();
     }
 
+    /// The backend has 256 MiB.
+    @Test
+    void beforeItIsOutOfMemoryItTrims() {
+        Pool p = new Pool(backend);
+        long a = p.take(100L << 20);
+        p.give(a, 100L << 20);
+        assertNotEquals(0, p.take(250L << 20));
+        assertEquals(250L << 20, backend.reservedBytes());
+        assertNotEquals(0, p.take(6L << 20), "less than a block is left, but enough");
+        assertEquals(0, p.take(1));
+        p.close();
+    }
+
     @Test
     void aFixedPoolDoesNotGrow() {
         Pool p = fixed(1024);

@@ -64,6 +64,11 @@ final class CudaBackend implements Backend {
     }
 
     @Override
+    public long freeBytes() {
+        return gpu.freeBytes();
+    }
+
+    @Override
     public long reserve(long bytes) {
         long address = gpu.allocate(bytes);
         if (address != 0) {

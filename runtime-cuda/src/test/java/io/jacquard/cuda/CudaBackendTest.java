@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Driver;
+import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Debug;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.DeviceException;
+import io.jacquard.tensor.DeviceOutOfMemoryException;
 import io.jacquard.tensor.Roofline;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
@@ -94,6 +96,27 @@ final class CudaBackendTest {
             backend.unreserve(address);
             IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> backend.unreserve(address));
             assertEquals("unreserve: address " + address + " was never reserved on cuda:0", e.getMessage());
+        }
+    }
+
+    @Test
+    void outOfMemoryNamesWhoHoldsIt() {
+        Emulator.configure("memory", Long.toString(512L << 20));
+        try (Session _ = open()) {
+            Tensor weights = Tensor.zeros(Shape.of(1 << 20, 16), DType.F32).named("weights");
+            try (Scope _ = Scope.open("step")) {
+                Tensor logits = Tensor.empty(Shape.of(1 << 20, 64), DType.F32).named("logits");
+                DeviceOutOfMemoryException e =
+                        assertThrows(DeviceOutOfMemoryException.class, () -> Tensor.empty(logits.shape(), DType.F32));
+                assertEquals(
+                        "out of memory on cuda:0: wanted 256.0 MiB for [1048576, 64] F32, 192.0 MiB free of 512.0 MiB;"
+                                + " held by scopes: run 64.0 MiB (weights 64.0 MiB), step 256.0 MiB (logits 256.0 MiB);"
+                                + " try recompute or a smaller micro-batch",
+                        e.getMessage());
+            }
+            assertEquals(0f, weights.rows(0, 1).toFloats()[15]);
+        } finally {
+            Emulator.configure("memory", Long.toString(8L << 30));
         }
     }
 

@@ -24,6 +24,9 @@ public interface Backend extends AutoCloseable {
     /// Bytes of memory the device has in all.
     long memoryBytes();
 
+    /// Bytes of device memory that nobody holds, this process or another.
+    long freeBytes();
+
     /// A block of device memory, aligned to 256 bytes, or 0 when there is no such block left. Slow: only the pool
     /// calls it.
     long reserve(long bytes);

@@ -130,6 +130,11 @@ public final class HostBackend implements Backend {
     }
 
     @Override
+    public long freeBytes() {
+        return limit - reserved;
+    }
+
+    @Override
     @SuppressWarnings("MustBeClosedChecker") // unreserve and close close it
     public long reserve(long bytes) {
         if (bytes > limit - reserved) {
