@@ -30,8 +30,9 @@ final class Child {
     private final ProcessBuilder process;
     private final Deque<String> lastLines = new ArrayDeque<>();
 
-    Child(Class<?> main, List<String> arguments, Map<String, String> environment) {
-        process = new ProcessBuilder(command(List.of(), main.getName(), arguments.toArray(new String[0])));
+    Child(Section section, List<String> arguments, Map<String, String> environment) {
+        process =
+                new ProcessBuilder(command(section.flags(), section.main.getName(), arguments.toArray(new String[0])));
         process.environment().putAll(environment);
         process.redirectErrorStream(true);
     }

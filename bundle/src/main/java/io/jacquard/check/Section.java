@@ -8,10 +8,11 @@ enum Section {
     ENVIRONMENT(30, "device, driver, libraries", EnvironmentSection.class),
     CONTRACT(160, "every kernel against double precision", SuiteSection.class),
     PROBES(30, "every PTX wrapper against the emulator's digests", ProbesSection.class),
-    EMULATOR(90, "kernels on random inputs against the emulator", EmulatorSection.class),
-    CURVE(90, "loss curve of the quickstart model against the CPU's", CurveSection.class),
+    LIBRARY(40, "matrix products by cuBLASLt against double precision", LibrarySection.class),
+    EMULATOR(80, "kernels on random inputs against the emulator", EmulatorSection.class),
+    CURVE(70, "loss curve of the quickstart model against the CPU's", CurveSection.class),
     TRAINING(60, "graph, bf16, recompute, resume", SuiteSection.class),
-    SANITIZER(70, "a short run under compute-sanitizer", SanitizedSection.class);
+    SANITIZER(60, "a short run under compute-sanitizer", SanitizedSection.class);
 
     final int seconds;
     final String what;
@@ -31,7 +32,17 @@ enum Section {
     List<String> suites() {
         return switch (this) {
             case CONTRACT -> List.of("io.jacquard.check.DeviceContract");
+            case LIBRARY -> List.of("io.jacquard.check.LibraryContract");
             case TRAINING -> List.of("io.jacquard.cuda.CudaTrainingTest", "io.jacquard.cuda.CudaTrainerTest");
+            default -> List.of();
+        };
+    }
+
+    /// Who multiplies matrices: left to measurement, our own kernels would be checked only where they are faster.
+    List<String> flags() {
+        return switch (this) {
+            case CONTRACT, EMULATOR -> List.of("-Djacquard.cuda.matmul=own");
+            case LIBRARY -> List.of("-Djacquard.cuda.matmul=cublaslt");
             default -> List.of();
         };
     }

@@ -34,7 +34,7 @@ final class SectionRun {
     void run(double limitSeconds, List<String> arguments, Map<String, String> environment) throws IOException {
         limit = limitSeconds;
         progress.accept(section.id() + ": " + section.what);
-        why = new Child(section.main, arguments, environment).run(limitSeconds, this::heard);
+        why = new Child(section, arguments, environment).run(limitSeconds, this::heard);
         synchronized (this) {
             seconds = (System.nanoTime() - start) / 1e9;
             if (why == null && passed + failed < expected) {
