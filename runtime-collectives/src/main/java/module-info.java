@@ -1,0 +1,7 @@
+/// Ranks as processes: who launched them, and groups of them.
+module io.jacquard.collectives {
+    requires static transitive org.jspecify;
+    requires transitive io.jacquard.core;
+
+    exports io.jacquard.launch;
+}
