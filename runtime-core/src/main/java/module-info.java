@@ -15,6 +15,7 @@ module io.jacquard.core {
     exports io.jacquard.nn;
     exports io.jacquard.ops;
     exports io.jacquard.optim;
+    exports io.jacquard.parallel;
     exports io.jacquard.tensor;
     exports io.jacquard.tensor.spi;
 

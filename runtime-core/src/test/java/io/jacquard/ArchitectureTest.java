@@ -15,7 +15,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
-/// Who may know whom: `nn, optim, data, io -> ops -> group -> tensor`; backends see only `tensor` and its SPI.
+/// Who may know whom: `parallel -> nn, optim, data, io -> ops -> group -> tensor`; backends see only `tensor` and its
+/// SPI.
 final class ArchitectureTest {
     private static final JavaClasses MAIN = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
@@ -36,6 +37,8 @@ final class ArchitectureTest {
             .definedBy("io.jacquard.ops..")
             .layer("model")
             .definedBy("io.jacquard.nn..", "io.jacquard.optim..", "io.jacquard.data..", "io.jacquard.io..")
+            .layer("parallel")
+            .definedBy("io.jacquard.parallel..")
             .layer("backend")
             .definedBy("io.jacquard.cpu..")
             .whereLayer("tensor")
@@ -46,6 +49,8 @@ final class ArchitectureTest {
             .mayOnlyAccessLayers("group", "tensor")
             .whereLayer("model")
             .mayOnlyAccessLayers("ops", "group", "tensor")
+            .whereLayer("parallel")
+            .mayOnlyAccessLayers("model", "ops", "group", "tensor")
             .whereLayer("backend")
             .mayOnlyAccessLayers("tensor")
             .whereLayer("backend")

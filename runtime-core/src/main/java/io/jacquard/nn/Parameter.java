@@ -7,13 +7,17 @@ import org.jspecify.annotations.Nullable;
 /// A named weight: declared by a layer, given memory by [Weights#allocate].
 public final class Parameter {
     private final String name;
+    private final Shape logicalShape;
+    private final Slice slice;
     private final Shape shape;
     private final Init init;
     private @Nullable Tensor value;
 
-    Parameter(String name, Shape shape, Init init) {
+    Parameter(String name, Shape logicalShape, Slice slice, Init init) {
         this.name = name;
-        this.shape = shape;
+        this.logicalShape = logicalShape;
+        this.slice = slice;
+        this.shape = slice.of(logicalShape);
         this.init = init;
     }
 
@@ -22,9 +26,19 @@ public final class Parameter {
         return name;
     }
 
-    /// The shape of value and gradient.
+    /// The shape of value and gradient: of the part that this rank holds.
     public Shape shape() {
         return shape;
+    }
+
+    /// The shape of the whole parameter, of which the ranks of a tensor group hold slices.
+    public Shape logicalShape() {
+        return logicalShape;
+    }
+
+    /// Which part of the whole this rank holds.
+    public Slice slice() {
+        return slice;
     }
 
     Init init() {

@@ -1,12 +1,15 @@
 package io.jacquard.nn;
 
 import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /// All parameters of a model: names over one flat tensor of values and one of gradients.
@@ -39,6 +42,7 @@ public final class Weights {
     private static final class Model {
         final Map<String, Parameter> parameters = new LinkedHashMap<>();
         final Map<String, Long> offsets = new LinkedHashMap<>();
+        final Map<String, Integer> segmentOf = new HashMap<>();
         final Map<String, Long> segmentStarts = new LinkedHashMap<>();
         final int shards;
         long elements;
@@ -111,15 +115,22 @@ public final class Weights {
     /// @throws IllegalArgumentException if there is one of this name
     /// @throws IllegalStateException after [#allocate]
     public Parameter declare(String name, Shape shape, Init init) {
+        return declare(name, shape, Slice.all(shape), init);
+    }
+
+    /// As [#declare(String, Shape, Init)], for a rank that holds `slice` of a parameter whose whole has shape
+    /// `logical`.
+    public Parameter declare(String name, Shape logical, Slice slice, Init init) {
         if (model.bound) {
             throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
         }
-        Parameter p = new Parameter(path + name, shape, init);
+        Parameter p = new Parameter(path + name, logical, slice, init);
         if (model.parameters.putIfAbsent(p.name(), p) != null) {
             throw new IllegalArgumentException("weights: '" + p.name() + "' is declared twice");
         }
         model.offsets.put(p.name(), model.elements);
-        model.elements += (shape.elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        model.segmentOf.put(p.name(), Math.max(0, segments().size() - 1));
+        model.elements += (p.shape().elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         return p;
     }
 
@@ -166,22 +177,59 @@ public final class Weights {
     }
 
     /// Writes the first values of a segment's parameters. A value depends only on `seed`, the parameter's name and
-    /// the element's index. Zeros are left to whoever made the memory.
+    /// the element's index in the whole parameter, whatever slice of it is here. Zeros are left to whoever made the
+    /// memory.
+    ///
+    /// **Memory**: for a slice, the whole parameter while its values are drawn.
     public void initialise(Segment segment, long seed) {
         for (Parameter p : parametersOf(segment)) {
             Tensor value = p.value().detach();
             if (p.init().deviation() > 0f) {
-                value.kernels()
-                        .random(value, p.init().deviation(), seed, p.name().hashCode());
+                draw(p, value, seed);
             } else if (p.init().constant() != 0f) {
                 value.kernels().fill(value, p.init().constant());
             }
         }
     }
 
-    private List<Parameter> parametersOf(Segment segment) {
+    private static void draw(Parameter p, Tensor value, long seed) {
+        float deviation = p.init().deviation();
+        int site = p.name().hashCode();
+        if (p.shape().equals(p.logicalShape())) {
+            value.kernels().random(value, deviation, seed, site);
+            return;
+        }
+        try (var _ = Scope.openWithoutGrad("initial values")) {
+            Tensor whole = Tensor.empty(p.logicalShape(), value.dtype());
+            whole.kernels().random(whole, deviation, seed, site);
+            int dim = p.slice().dim();
+            long[] from = strides(p.logicalShape());
+            long[] to = strides(p.shape());
+            int at = 0;
+            for (Slice.Range r : p.slice().ranges()) {
+                int[] sizes = p.shape().toArray();
+                sizes[dim] = r.length();
+                value.kernels().copy(value, at * to[dim], to, whole, r.from() * from[dim], from, sizes, 0f);
+                at += r.length();
+            }
+        }
+    }
+
+    private static long[] strides(Shape s) {
+        long[] strides = new long[s.rank()];
+        long n = 1;
+        for (int i = s.rank() - 1; i >= 0; i--) {
+            strides[i] = n;
+            n *= s.dim(i);
+        }
+        return strides;
+    }
+
+    /// The parameters of one segment, in the order of declaration.
+    public List<Parameter> parametersOf(Segment segment) {
+        int index = segments().indexOf(segment);
         return model.parameters.values().stream()
-                .filter(p -> segment.holds(offset(p)))
+                .filter(p -> Objects.equals(model.segmentOf.get(p.name()), index))
                 .toList();
     }
 
@@ -247,10 +295,17 @@ public final class Weights {
         return list;
     }
 
-    /// How many trainable numbers, gaps not counted.
+    /// How many trainable numbers this rank holds, gaps not counted.
     public long count() {
         return model.parameters.values().stream()
                 .mapToLong(p -> p.shape().elements())
+                .sum();
+    }
+
+    /// How many trainable numbers all ranks of the tensor group hold together, copies counted once.
+    public long logicalCount() {
+        return model.parameters.values().stream()
+                .mapToLong(p -> p.logicalShape().elements())
                 .sum();
     }
 

@@ -125,8 +125,50 @@ final class WeightsTest {
         assertArrayEquals(expected, weights.values().toFloats());
     }
 
+    /// Slices hold the values that the whole has there, rows or columns.
+    @Test
+    void slicesOfTheInitialValues() {
+        Shape logical = Shape.of(5, 4);
+        Weights one = new Weights();
+        Parameter whole = one.declare("w", logical, Init.normal(1));
+        one.allocate(DType.F32, DType.F32, 3);
+        float[] all = whole.value().toFloats();
+        Weights weights = new Weights();
+        List<Slice.Range> rows = List.of(new Slice.Range(3, 5), new Slice.Range(0, 1));
+        Parameter p = weights.declare("w", logical, new Slice(0, rows, true), Init.normal(1));
+        Parameter none = weights.declare("none", logical, Slice.nothing(), Init.normal(1));
+        weights.allocate(DType.F32, DType.F32, 3);
+        assertEquals(Shape.of(3, 4), p.shape());
+        assertEquals(logical, p.logicalShape());
+        assertEquals(0, none.shape().elements());
+        float[] expected = new float[12];
+        System.arraycopy(all, 12, expected, 0, 8);
+        System.arraycopy(all, 0, expected, 8, 4);
+        assertArrayEquals(expected, p.value().toFloats());
+        assertEquals(12, weights.count());
+        assertEquals(40, weights.logicalCount());
+        Weights other = new Weights();
+        Slice columns = new Slice(1, List.of(new Slice.Range(1, 2), new Slice.Range(3, 4)), true);
+        Parameter q = other.declare("w", logical, columns, Init.normal(1));
+        other.allocate(DType.F32, DType.F32, 3);
+        float[] some = q.value().toFloats();
+        for (int r = 0; r < 5; r++) {
+            assertEquals(all[4 * r + 1], some[2 * r]);
+            assertEquals(all[4 * r + 3], some[2 * r + 1]);
+        }
+    }
+
     @Test
     void messages() {
+        Slice far = new Slice(1, List.of(new Slice.Range(0, 3)), true);
+        assertEquals(
+                "slice: Slice[dim=1, ranges=[Range[from=0, to=3]], counts=true] is not inside [4, 2]",
+                assertThrows(IllegalArgumentException.class, () -> far.of(Shape.of(4, 2)))
+                        .getMessage());
+        assertEquals(
+                "slice: from 3 to 2 is not a range",
+                assertThrows(IllegalArgumentException.class, () -> new Slice.Range(3, 2))
+                        .getMessage());
         assertEquals(
                 "weights: 0 shards; expected at least 1",
                 assertThrows(IllegalArgumentException.class, () -> new Weights(0))
