@@ -23,6 +23,8 @@ if ! command -v "$cxx" >/dev/null; then
     echo "$cxx is not installed; the emulator needs a C++ compiler: sudo apt-get install g++ (dnf install gcc-c++)" >&2
     exit 3
 fi
+clang=""
+if "$cxx" --version | grep -q clang; then clang=yes; fi
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 mkdir -p "${JACQUARD_RUNTIME:-$out}"
@@ -33,6 +35,7 @@ common="-std=c++17 -fPIC -g -Wall -Wextra -Werror -fno-strict-aliasing -I$native
 kernel="-x c++ -fno-optimize-sibling-calls -ftrivial-auto-var-init=pattern -ffp-contract=off -Wno-unknown-pragmas
     -Wno-uninitialized -Wno-maybe-uninitialized -Wno-unused-parameter -Wno-unused-variable -Wno-unused-but-set-variable
     -Wno-unused-function -Wno-psabi"
+if [ $clang ]; then kernel="$kernel -Wno-unknown-warning-option"; fi
 link=""
 case $variant in
 fast)
@@ -42,7 +45,11 @@ fast)
 check)
     # Without instrumentation of function entries, which nobody reads. -O1 keeps the places exact.
     kernel="$kernel -O1 -fsanitize=thread,undefined -fno-sanitize=vptr,return,object-size,null"
-    if ! "$cxx" --version | grep -q clang; then kernel="$kernel --param tsan-instrument-func-entry-exit=0"; fi
+    if [ $clang ]; then
+        kernel="$kernel -mllvm -tsan-instrument-func-entry-exit=0"
+    else
+        kernel="$kernel --param tsan-instrument-func-entry-exit=0"
+    fi
     common="$common -O2 -DEMULATOR_CHECK"
     ;;
 asan)
