@@ -42,9 +42,9 @@ enum class Operand { BF16, F16, E4M3 };
 template <class T>
 constexpr Operand OPERAND = Operand::BF16;
 template <>
-constexpr Operand OPERAND<f16> = Operand::F16;
+inline constexpr Operand OPERAND<f16> = Operand::F16;
 template <>
-constexpr Operand OPERAND<e4m3> = Operand::E4M3;
+inline constexpr Operand OPERAND<e4m3> = Operand::E4M3;
 
 // One instruction as a thread issues it. `registers` is null when a lies in shared memory.
 struct WgmmaIssue {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [all]: builds the emulator's own tests and runs them, with `all` on the fast and AddressSanitizer builds too.
-# They need g++ and nothing else; about a minute when nothing is built yet.
+# They need g++ or clang (CXX) and nothing else, the AddressSanitizer build g++; about a minute when nothing is built yet.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 emulator=$(dirname "$here")
