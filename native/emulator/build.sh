@@ -24,7 +24,9 @@ if ! command -v "$cxx" >/dev/null; then
     exit 3
 fi
 clang=""
-if "$cxx" --version | grep -q clang; then clang=yes; fi
+case $("$cxx" --version) in
+*clang*) clang=yes ;;
+esac
 if [ "$variant$clang" = asanyes ]; then
     echo "the asan build needs g++: $cxx links its sanitizers' libraries into programs only" >&2
     exit 3
