@@ -18,6 +18,7 @@ import io.jacquard.train.Trainer;
 import io.jacquard.train.TrainingData;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -219,12 +220,13 @@ final class QuickstartCommand implements Callable<Integer> {
         }
         terminal.line("");
         if (outcome.score() != null) {
+            Path png = run.resolve("loss.png"); // not drawn by a runtime without AWT
             terminal.line(String.format(
                     Locale.ROOT,
                     "validation loss %.3f after %d steps; the curve is in %s",
                     outcome.score().loss(),
                     outcome.step(),
-                    run.resolve("loss.png")));
+                    Files.exists(png) ? png : run.resolve("loss.svg")));
         }
         terminal.line("try next:");
         terminal.line("  jacquard generate " + run + " --prompt 'public final class '");
