@@ -69,11 +69,12 @@ public final class ContractCase {
     }
 
     /// Runs it three times, eagerly, eagerly again and captured; `beforeRun` is told each run's number, from 0,
-    /// before it begins. Off alignment: with all operands there, and then with each alone.
+    /// before it begins.
     public void run(Session session, IntConsumer beforeRun) {
-        int operands = row.run(session, aligned ? 0 : -1, beforeRun);
-        for (int i = 0; !aligned && i < operands; i++) {
-            row.run(session, 1L << i, beforeRun);
+        if (aligned) {
+            row.run(session, beforeRun);
+        } else {
+            row.runOffAlignment(session, beforeRun);
         }
     }
 }

@@ -22,9 +22,9 @@ public final class ContractRun {
                 .filter(c -> methods.contains(c.method()) && c.name().matches(names))
                 .toList();
         return Stream.concat(
-                        cases.stream().map(c -> failure(c, "", () -> c.run(session, 0))),
+                        cases.stream().map(c -> failure(c, "", () -> c.run(session, _ -> {}))),
                         KernelsContract.midSized(cases).stream()
-                                .map(c -> failure(c, " off alignment", () -> offAlignment(session, c))))
+                                .map(c -> failure(c, " off alignment", () -> c.runOffAlignment(session, _ -> {}))))
                 .flatMap(Optional::stream)
                 .findFirst();
     }
@@ -54,13 +54,6 @@ public final class ContractRun {
         return chosen.outcomes(session, seed).stream()
                 .map(o -> new Outcome(o.output(), o.values(), o.bounds()))
                 .toList();
-    }
-
-    private static void offAlignment(Session session, Trial.Case c) {
-        int operands = c.run(session, -1);
-        for (int i = 0; i < operands; i++) {
-            c.run(session, 1L << i);
-        }
     }
 
     private static Optional<String> failure(Trial.Case c, String how, Runnable run) {

@@ -6,6 +6,7 @@ import io.jacquard.tensor.DType;
 import io.jacquard.tensor.spi.Trial.Operand;
 import io.jacquard.tensor.spi.Trial.Table;
 import java.util.Arrays;
+import java.util.List;
 
 /// `fill`, `cast`, `copy`: exact.
 final class MovingCases {
@@ -45,7 +46,8 @@ final class MovingCases {
     }
 
     private static void cast(Table table) {
-        for (DType from : DType.values()) {
+        // the last, F32 to U8, is what runs off alignment: between equal types it would be a copy
+        for (DType from : List.of(DType.values()).reversed()) {
             for (DType to : DType.values()) {
                 for (int n : SIZES) {
                     table.add("cast", n + " " + from + " to " + to, t -> {

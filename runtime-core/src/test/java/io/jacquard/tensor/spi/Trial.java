@@ -31,8 +31,11 @@ final class Trial {
 
     private static final byte GUARD_BYTE = (byte) 0xA5;
 
+    /// In bytes; kernels load 16 at once at the most.
+    private static final int HALF_LOAD = 8;
+
     private final Session session;
-    private final long shifted;
+    private final Shift shift;
     private final SplittableRandom random;
     private final IntConsumer beforeRun;
     private final List<Operand> operands = new ArrayList<>();
@@ -40,13 +43,19 @@ final class Trial {
     private final List<Supplier<Outcome>> outcomes = new ArrayList<>();
     private @Nullable Consumer<Kernels> call;
 
-    /// Bit i of `shifted` moves operand i by one element away from its alignment. `beforeRun` is told the number of
-    /// each run before it begins.
-    Trial(Session session, long seed, long shifted, IntConsumer beforeRun) {
+    /// `beforeRun` is told the number of each run before it begins.
+    Trial(Session session, long seed, Shift shift, IntConsumer beforeRun) {
         this.session = session;
-        this.shifted = shifted;
+        this.shift = shift;
         this.random = new SplittableRandom(seed);
         this.beforeRun = beforeRun;
+    }
+
+    /// By how many elements an operand, counted from 0, lies off its alignment.
+    interface Shift {
+        Shift NONE = (_, _) -> 0;
+
+        int elements(int operand, DType dtype);
     }
 
     /// The content of an operand, element by element.
@@ -90,7 +99,7 @@ final class Trial {
             this.name = name;
             this.dtype = dtype;
             int n = (int) shape.elements();
-            before = GUARD + (int) (shifted >> operands.size() & 1);
+            before = GUARD + shift.elements(operands.size(), dtype);
             around = Tensor.empty(Shape.of(before + n + GUARD), dtype);
             tensor = around.slice(before, shape);
             start = new byte[(int) around.bytes()];
@@ -282,15 +291,26 @@ final class Trial {
 
     /// One row of the case table.
     record Case(String method, String name, Consumer<Trial> body) {
-        /// Runs it with the operands of the bits of `shifted` off alignment, and says how many operands there
-        /// are.
-        int run(Session session, long shifted) {
-            return run(session, shifted, _ -> {});
+        /// Runs it with all operands on their alignment.
+        void run(Session session, IntConsumer beforeRun) {
+            run(session, Shift.NONE, beforeRun);
         }
 
-        int run(Session session, long shifted, IntConsumer beforeRun) {
+        /// Runs it with all operands off their alignment, and then with each alone: by one element, and by half
+        /// a load, where each half is aligned.
+        void runOffAlignment(Session session, IntConsumer beforeRun) {
+            int operands = run(session, (_, _) -> 1, beforeRun);
+            for (int i = 0; i < operands; i++) {
+                int alone = i;
+                run(session, (operand, _) -> operand == alone ? 1 : 0, beforeRun);
+                run(session, (operand, dtype) -> operand == alone ? HALF_LOAD / (int) dtype.bytes(1) : 0, beforeRun);
+            }
+        }
+
+        /// Says how many operands there are.
+        private int run(Session session, Shift shift, IntConsumer beforeRun) {
             try (var _ = Scope.open(method)) {
-                Trial trial = new Trial(session, (method + name).hashCode(), shifted, beforeRun);
+                Trial trial = new Trial(session, (method + name).hashCode(), shift, beforeRun);
                 body.accept(trial);
                 trial.execute();
                 return trial.operands.size();
@@ -300,7 +320,7 @@ final class Trial {
         /// What one run on operands drawn from `seed` leaves.
         List<Outcome> outcomes(Session session, long seed) {
             try (var _ = Scope.open(method)) {
-                Trial trial = new Trial(session, seed + (method + name).hashCode(), 0, _ -> {});
+                Trial trial = new Trial(session, seed + (method + name).hashCode(), Shift.NONE, _ -> {});
                 body.accept(trial);
                 return trial.outcomes();
             }

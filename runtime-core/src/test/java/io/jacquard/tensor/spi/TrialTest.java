@@ -28,7 +28,7 @@ final class TrialTest {
                 t.run(k -> k.scale(out.tensor(), x.tensor(), f.tensor()));
                 t.expect(out, m -> Reference.map(m, N, (_, i) -> m.mul(x.initial()[i], 0.3f)));
             });
-            table.cases.getFirst().run(session, 0);
+            table.cases.getFirst().run(session, _ -> {});
         }
     }
 
@@ -108,7 +108,7 @@ final class TrialTest {
                     t.expectThat(out, _ -> {});
                 });
                 AssertionError e = assertThrows(
-                        AssertionError.class, () -> table.cases.getFirst().run(session, 0));
+                        AssertionError.class, () -> table.cases.getFirst().run(session, _ -> {}));
                 assertTrue(e.getMessage().startsWith("out: written outside, at byte "), e.getMessage());
             }
         }
@@ -122,7 +122,7 @@ final class TrialTest {
                 Trial.Operand out = t.out("out", DType.F32, N);
                 t.run(k -> k.fill(out.tensor(), 1f));
             });
-            assertThrows(AssertionError.class, () -> table.cases.getFirst().run(session, 0));
+            assertThrows(AssertionError.class, () -> table.cases.getFirst().run(session, _ -> {}));
         }
     }
 
