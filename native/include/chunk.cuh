@@ -1,4 +1,4 @@
-// chunk.cuh: a few neighbouring elements in registers, and the loop that streams whole tensors through them.
+// chunk.cuh: a few neighbouring elements in registers, their bits or as f32.
 #pragma once
 #include "kernel.cuh"
 
@@ -29,11 +29,9 @@ DEVICE uint32_t join(const float (&v)[1], float) {
 DEVICE uint32_t join(const float (&v)[1], int32_t) {
     return (uint32_t)from_float<int32_t>(v[0]);
 }
-DEVICE uint32_t join(const float (&v)[2], bf16) {
-    return ptx::pack_bf16(v[0], v[1]);
-}
-DEVICE uint32_t join(const float (&v)[2], f16) {
-    return ptx::pack_f16(v[0], v[1]);
+template <class T>
+DEVICE uint32_t join(const float (&v)[2], T) {
+    return pack2(v[0], v[1], T{});
 }
 DEVICE uint32_t join(const float (&v)[4], uint8_t) {
     uint32_t word = 0;
@@ -124,6 +122,33 @@ struct Chunk<T, 1> {
     }
 };
 
+// Reads N elements at p, which must be 16-byte aligned; N * sizeof(T) is a multiple of 16. load_vec<8> reads 8 bf16
+// in one access and 8 floats in two, so that kernels can mix the types of a row.
+template <int N, class T>
+DEVICE void load_vec(float (&v)[N], const T* p) {
+    static_assert(N % VEC<T> == 0, "whole 16-byte accesses");
+#pragma unroll
+    for (int i = 0; i < N / VEC<T>; i++) {
+        float part[VEC<T>];
+        Chunk<T, VEC<T>>::load(p + i * VEC<T>).widen(part);
+#pragma unroll
+        for (int j = 0; j < VEC<T>; j++) v[i * VEC<T> + j] = part[j];
+    }
+}
+
+// Writes N elements at p, rounded to T; alignment and N as for load_vec.
+template <int N, class T>
+DEVICE void store_vec(T* p, const float (&v)[N]) {
+    static_assert(N % VEC<T> == 0, "whole 16-byte accesses");
+#pragma unroll
+    for (int i = 0; i < N / VEC<T>; i++) {
+        float part[VEC<T>];
+#pragma unroll
+        for (int j = 0; j < VEC<T>; j++) part[j] = v[i * VEC<T> + j];
+        Chunk<T, VEC<T>>::narrow(part).store(p + i * VEC<T>);
+    }
+}
+
 // Elements per access when several types move together: 16 bytes of the widest. The narrower take 8 or 4 bytes, so
 // that the lanes of a warp stay side by side in every tensor: two 16-byte accesses of the widest would each touch
 // only half of every 32-byte sector.
@@ -135,72 +160,3 @@ template <int N, class T>
 DEVICE bool aligned(const T* p) {
     return (uint64_t)p % (N * sizeof(T)) == 0;
 }
-
-// ---- streaming
-
-// Runs `op` over units of N elements, from `first` to `units`, all threads of the grid side by side. `op.load<N>(i)`
-// reads what element i and its neighbours need; `op.store<N>(i, in)` computes and writes. UNROLL loads are issued
-// before the first is used: with the 2048 threads of an H200 multiprocessor, 2 loads of 16 bytes are 64 KiB in
-// flight, and its share of 4.8 TB/s at about 1 us needs some 36 KiB.
-template <int N, int UNROLL, class Op>
-DEVICE void stream(int64_t first, int64_t units, Op& op) {
-    const int64_t stride = gridThreads();
-    for (int64_t unit = first + gridThread(); unit < units; unit += UNROLL * stride) {
-        typename Op::template In<N> in[UNROLL];
-#pragma unroll
-        for (int u = 0; u < UNROLL; u++) {
-            if (unit + u * stride < units) in[u] = op.template load<N>((unit + u * stride) * N);
-        }
-#pragma unroll
-        for (int u = 0; u < UNROLL; u++) {
-            if (unit + u * stride < units) op.template store<N>((unit + u * stride) * N, in[u]);
-        }
-    }
-}
-
-// All n elements, in units of N when the pointers allow it; what is left over one by one.
-template <int N, int UNROLL, class Op>
-DEVICE void each(int64_t n, bool aligned, Op& op) {
-    const int64_t units = aligned ? n / N : 0;
-    if (units > 0) stream<N, UNROLL>(0, units, op);
-    stream<1, 1>(units * N, n, op);
-}
-
-// out = f(x) + beta * out element by element, for `each`.
-template <class O, class T, class F>
-struct Map {
-    O* out;
-    const T* x;
-    float beta;
-    F f;
-
-    static constexpr int N = TOGETHER<O, T>;
-
-    template <int N>
-    struct In {
-        Chunk<T, N> x;
-        Chunk<O, N> before;
-    };
-
-    template <int N>
-    DEVICE In<N> load(int64_t i) const {
-        In<N> in;
-        in.x = Chunk<T, N>::load(x + i);
-        if (beta != 0.f) in.before = Chunk<O, N>::load(out + i);
-        return in;
-    }
-
-    template <int N>
-    DEVICE void store(int64_t i, const In<N>& in) const {
-        float v[N], before[N];
-        in.x.widen(v);
-#pragma unroll
-        for (int j = 0; j < N; j++) v[j] = f(v[j]);
-        if (beta != 0.f) {
-            in.before.widen(before);
-#pragma unroll
-            for (int j = 0; j < N; j++) v[j] += before[j];
-        }
-        Chunk<O, N>::narrow(v).store(out + i);
-    }
-};

@@ -2,7 +2,7 @@
 // to the sums on their way out.
 #pragma once
 #include "activation.cuh"
-#include "kernel.cuh"
+#include "chunk.cuh"
 
 namespace gemm {
 

@@ -299,15 +299,18 @@ PTX void stmatrix_x4_trans(uint32_t shared, const uint32_t (&r)[4] AT) {
 // ---- mma.sync: d += a b, per warp; a is 16 x k by rows, b is k x 8 by columns. With g = lane / 4, t = lane % 4:
 // d[i] is element (g + 8 (i / 2), 2 t + i % 2).
 
+#ifdef __CUDACC__
+#define MMA(INSTRUCTION, KIND)                                                                                        \
+    asm volatile("mma.sync.aligned." INSTRUCTION " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"   \
+                 : "+" KIND(d[0]), "+" KIND(d[1]), "+" KIND(d[2]), "+" KIND(d[3])                                     \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+#endif
+
 // k = 16. a[i] holds row g + 8 (i % 2), columns 2 t + 8 (i / 2) and the next; b[i] holds column g, rows 2 t + 8 i and
 // the next.
 PTX void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
 #ifdef __CUDACC__
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    MMA("m16n8k16.row.col.f32.bf16.bf16.f32", "f");
 #else
     emulator::mmaBf16(d, a, b0, b1, at);
 #endif
@@ -315,11 +318,7 @@ PTX void mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b
 
 PTX void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
 #ifdef __CUDACC__
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    MMA("m16n8k16.row.col.f32.f16.f16.f32", "f");
 #else
     emulator::mmaF16(d, a, b0, b1, at);
 #endif
@@ -328,11 +327,7 @@ PTX void mma_f16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1
 // k = 32, four 8-bit elements per register: a[i] holds columns 4 t + 16 (i / 2) to + 3. sm_89 and later.
 PTX void mma_e4m3(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
 #ifdef __CUDACC__
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    MMA("m16n8k32.row.col.f32.e4m3.e4m3.f32", "f");
 #else
     emulator::mmaE4m3(d, a, b0, b1, at);
 #endif
@@ -340,15 +335,12 @@ PTX void mma_e4m3(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b
 
 PTX void mma_s8(int (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
 #ifdef __CUDACC__
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    MMA("m16n8k32.row.col.s32.s8.s8.s32", "r");
 #else
     emulator::mmaS8(d, a, b0, b1, at);
 #endif
 }
+#undef MMA
 
 // ---- named barriers 1 to 15 (0 is __syncthreads), `threads` a multiple of 32
 

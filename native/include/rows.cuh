@@ -4,6 +4,7 @@
 // the rows of the tensor, so that the grid can be as small as the device. Thread `lane` of a group has the 16-byte
 // chunks lane, lane + width, ... of every row: it keeps what belongs to its columns in registers from row to row.
 #pragma once
+#include "chunk.cuh"
 #include "reduce.cuh"
 
 struct RowGroup {
@@ -102,6 +103,6 @@ struct RowRing {
     }
 
     DEVICE void read(float (&v)[VEC<T>], int stage, int array, int chunk) const {
-        unpack(v, ptx::ld128(slot(stage, array, chunk)), T{});
+        Chunk<T, VEC<T>>::load(static_cast<const T*>(slot(stage, array, chunk))).widen(v);
     }
 };

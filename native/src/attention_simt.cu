@@ -7,6 +7,7 @@
 // elements, and a tile costs R/8 (R = 64: 8) multiply-adds per element loaded and thread, so wider loads would not
 // show.
 #include "attention.cuh"
+#include "chunk.cuh"
 #include "reduce.cuh"
 
 constexpr int THREADS = 256;

@@ -10,6 +10,7 @@
 // The products with ds and p of one tile are under way together with the scores of the next, during the exponentials.
 // Only beside keys of 128 dimensions the registers do not hold both, and the overlap is left to the two warpgroups.
 #include "attention_sm90.cuh"
+#include "chunk.cuh"
 #include "reduce.cuh"
 
 constexpr int GRAD_ROWS = 128;

@@ -1,6 +1,6 @@
 // Dropout, forward and backward: the mask is recomputed, never stored.
-#include "chunk.cuh"
 #include "philox.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 

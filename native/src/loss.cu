@@ -1,4 +1,5 @@
 // Cross entropy of rows of logits, with its gradient in place.
+#include "chunk.cuh"
 #include "reduce.cuh"
 
 constexpr float LOG2_E = 1.44269504088896f;
@@ -72,12 +73,14 @@ DEVICE Softmax row_softmax(const Row<T>& row) {
     const int step = (int)blockDim.x;
     int chunk = (int)threadIdx.x;
     for (; chunk + (AHEAD - 1) * step < row.chunks; chunk += AHEAD * step) {
-        uint4 raw[AHEAD];
-#pragma unroll
-        for (int k = 0; k < AHEAD; k++) raw[k] = ptx::ld128(body + (int64_t)(chunk + k * step) * VEC<T>);
+        Chunk<T, VEC<T>> ahead[AHEAD];
 #pragma unroll
         for (int k = 0; k < AHEAD; k++) {
-            unpack(v, raw[k], T{});
+            ahead[k] = Chunk<T, VEC<T>>::load(body + (int64_t)(chunk + k * step) * VEC<T>);
+        }
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            ahead[k].widen(v);
             s.add(v);
         }
     }
@@ -122,13 +125,15 @@ DEVICE void write_gradient(const Row<T>& row, const LogitGradient& gradient) {
     const int step = (int)blockDim.x;
     int chunk = row.chunks - 1 - (int)threadIdx.x;
     for (; chunk - (AHEAD - 1) * step >= 0; chunk -= AHEAD * step) {
-        uint4 raw[AHEAD];
+        Chunk<T, VEC<T>> ahead[AHEAD];
 #pragma unroll
-        for (int k = 0; k < AHEAD; k++) raw[k] = ptx::ld128(body + (int64_t)(chunk - k * step) * VEC<T>);
+        for (int k = 0; k < AHEAD; k++) {
+            ahead[k] = Chunk<T, VEC<T>>::load(body + (int64_t)(chunk - k * step) * VEC<T>);
+        }
 #pragma unroll
         for (int k = 0; k < AHEAD; k++) {
             const int at = (chunk - k * step) * VEC<T>;
-            unpack(v, raw[k], T{});
+            ahead[k].widen(v);
             gradient.apply(v, row.head + at);
             store_vec(body + at, v);
         }

@@ -1,5 +1,5 @@
 // moving.cu: filling, converting, copying.
-#include "chunk.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 

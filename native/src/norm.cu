@@ -57,9 +57,9 @@ DEVICE void norm_held(const NormOperands<T>& o, NormShape shape, RowGroup& group
                 ring.read(r, 0, 1, k);
 #pragma unroll
                 for (int i = 0; i < V; i++) v[k][i] += r[i];
-                const uint4 stored = pack(v[k], T{});
-                ptx::st128(o.total + row * columns + chunk * V, stored);
-                unpack(v[k], stored, T{});  // the norm is of what the next layers will read
+                const auto stored = Chunk<T, V>::narrow(v[k]);
+                stored.store(o.total + row * columns + chunk * V);
+                stored.widen(v[k]);  // the norm is of what the next layers will read
             }
 #pragma unroll
             for (int i = 0; i < V; i++) sum += CENTRED ? v[k][i] : v[k][i] * v[k][i];

@@ -95,11 +95,11 @@ DEVICE void norm_grad(const NormGradOperands<T>& o, NormGradShape shape, int wid
         }
         ptx::cp_async_commit();
     };
-    uint4 weights[CHUNKS];  // packed: half the registers of f32
+    Chunk<T, V> weights[CHUNKS];  // not widened: half the registers of f32
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
         const int chunk = group.lane + k * group.width;
-        if (chunk < ring.vectors) weights[k] = ptx::ld128(o.weight + chunk * V);
+        if (chunk < ring.vectors) weights[k] = Chunk<T, V>::load(o.weight + chunk * V);
     }
     ColumnSums<CHUNKS, V> total;
     int stage = 0;
@@ -115,7 +115,7 @@ DEVICE void norm_grad(const NormGradOperands<T>& o, NormGradShape shape, int wid
             float x[V], dy[V], w[V];
             ring.read(x, stage, 0, k);
             ring.read(dy, stage, 1, k);
-            unpack(w, weights[k], T{});
+            weights[k].widen(w);
 #pragma unroll
             for (int i = 0; i < V; i++) {
                 const float hat = (x[i] - mean) * rstd, gi = dy[i] * w[i];
@@ -135,7 +135,7 @@ DEVICE void norm_grad(const NormGradOperands<T>& o, NormGradShape shape, int wid
                 ring.read(x, stage, 0, k);
                 ring.read(dy, stage, 1, k);
                 if (accumulate) ring.read(dx, stage, 2, k);
-                unpack(w, weights[k], T{});
+                weights[k].widen(w);
 #pragma unroll
                 for (int i = 0; i < V; i++) {
                     const float hat = (x[i] - mean) * rstd;

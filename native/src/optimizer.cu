@@ -1,6 +1,6 @@
 // Optimizer steps over flat tensors: one launch clips, updates, decays and rounds. What changes from step to step
 // (learning rate, step counter, gradient norm) is read from the device, so that a captured graph stays valid.
-#include "chunk.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 constexpr int DECAY_GROUP = 256;  // elements that share one flag of weight decay

@@ -1,6 +1,6 @@
 // Element by element: sums, products, activations and their gradients.
 #include "activation.cuh"
-#include "chunk.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 

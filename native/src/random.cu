@@ -1,6 +1,6 @@
 // Random numbers: initial values of weights.
-#include "chunk.cuh"
 #include "philox.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 

@@ -1,6 +1,6 @@
 // Sums: of columns (bias gradients), of a whole tensor, of squares. Always in a fixed order: partial sums go to a
 // workspace, a second kernel adds those.
-#include "chunk.cuh"
+#include "stream.cuh"
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / 32;

@@ -280,8 +280,10 @@ DEVICE void warpgroup_products(uint32_t* out, const uint32_t* in) {
     ptx::wgmma_commit();
     ptx::wgmma_wait<1>(d);
     for (int i = 0; i < N / 2; i++) d[i] *= 4096.f;  // beyond the other product: both fit one word
-    ptx::wgmma_wait<0>(second);
+    ptx::wgmma_wait<0>();
+    ptx::wgmma_done(second);
     for (int i = 0; i < N / 2; i++) out[i * 128 + threadIdx.x] = __float_as_uint(d[i] + second[i]);
+    ptx::setmaxnreg_dec<40>();
 #endif
 }
 #define WGMMA_TYPES(N)                                                                  \

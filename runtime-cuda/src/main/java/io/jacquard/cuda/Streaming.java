@@ -3,7 +3,7 @@ package io.jacquard.cuda;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 
-/// The shape of kernels that stream whole tensors (`stream` in native/include/chunk.cuh).
+/// The shape of kernels that stream whole tensors (`stream` in native/include/stream.cuh).
 final class Streaming {
     static final int THREADS = 256;
 
