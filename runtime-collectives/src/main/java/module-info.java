@@ -4,4 +4,5 @@ module io.jacquard.collectives {
     requires transitive io.jacquard.core;
 
     exports io.jacquard.launch;
+    exports io.jacquard.mpi;
 }

@@ -1,0 +1,317 @@
+package io.jacquard.group;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Scope;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Graph;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.function.Executable;
+
+/// What every engine must do, as work for the ranks of a group, each with a session of its own: whoever tests an
+/// engine runs all cases, in threads or in processes.
+public final class GroupContract {
+    /// @param ranks how many the group must have
+    /// @param work of each rank; throws if the group is not as it should be
+    public record Case(String name, int ranks, Consumer<Group> work) {}
+
+    private static final List<Case> CASES = new ArrayList<>();
+
+    private GroupContract() {}
+
+    static {
+        int[][] sums = {{1, 5}, {2, 1}, {2, 7}, {3, 2}, {3, 256}, {4, 1023}, {3, 30_001}, {4, 90_001}, {2, 1_100_003}};
+        for (int[] s : sums) {
+            add("allReduce adds in the order of ranks: " + s[1], s[0], g -> allReduce(g, s[1]));
+        }
+        for (int n = 1; n <= 4; n++) {
+            for (int part : new int[] {1, 33, 40_000}) {
+                add("reduceScatter and allGather make an allReduce: " + part, n, g -> scatterAndGather(g, part));
+            }
+        }
+        add("in-place forms use the rank's own part: 10", 3, g -> inPlace(g, 10));
+        add("in-place forms use the rank's own part: 300000", 3, g -> inPlace(g, 300_000));
+        add("sums of 16 bits are rounded once", 4, GroupContract::roundedOnce);
+        add("sums of many 16 bit values are those of F32, rounded", 3, GroupContract::manyHalves);
+        for (int root = 0; root < 3; root++) {
+            int r = root;
+            add("broadcast of any type from " + r, 3, g -> broadcast(g, r, 3));
+            add("broadcast of much from " + r, 3, g -> broadcast(g, r, 100_003));
+        }
+        add("allToAll transposes parts: 2", 3, g -> allToAll(g, 2));
+        add("allToAll transposes parts: 30000", 4, g -> allToAll(g, 30_000));
+        add("a ring sends and receives at once: 9", 4, g -> ring(g, 9));
+        add("a ring sends and receives at once: 2200000", 4, g -> ring(g, 2_200_000));
+        add("a chain sends one after the other", 3, GroupContract::chain);
+        add("several messages keep their order", 2, GroupContract::ordered);
+        add("split makes groups that work on their own", 4, GroupContract::split);
+        add("a recorded collective runs at every replay", 2, GroupContract::recorded);
+        add("recorded messages run at every replay", 2, GroupContract::recordedMessages);
+        add("different operations are named", 2, GroupContract::differentOperations);
+        add("wrong operands are refused", 2, GroupContract::wrongOperands);
+    }
+
+    private static void add(String name, int ranks, Consumer<Group> work) {
+        CASES.add(new Case(name + " (" + ranks + (ranks == 1 ? " rank)" : " ranks)"), ranks, work));
+    }
+
+    /// In the order in which all ranks must run them.
+    public static List<Case> cases() {
+        return List.copyOf(CASES);
+    }
+
+    // ---- values
+
+    static float[] values(int rank, int size) {
+        float[] v = new float[size];
+        for (int i = 0; i < size; i++) {
+            v[i] = (float) Math.sin(17 * rank + i + 1);
+        }
+        return v;
+    }
+
+    static Tensor tensor(int rank, int size) {
+        return Tensor.of(Shape.of(size), values(rank, size));
+    }
+
+    /// The F32 sum over ranks, rank 0 first.
+    static float[] sum(int ranks, int size) {
+        float[] s = values(0, size);
+        for (int r = 1; r < ranks; r++) {
+            float[] v = values(r, size);
+            for (int i = 0; i < size; i++) {
+                s[i] += v[i];
+            }
+        }
+        return s;
+    }
+
+    static void fails(String message, Class<? extends RuntimeException> type, Executable call) {
+        assertEquals(message, assertThrows(type, call).getMessage());
+    }
+
+    // ---- cases
+
+    private static void allReduce(Group g, int size) {
+        Tensor t = tensor(g.rank(), size);
+        g.allReduce(t).join();
+        assertArrayEquals(sum(g.size(), size), t.toFloats());
+    }
+
+    private static void scatterAndGather(Group g, int part) {
+        int n = g.size();
+        Tensor in = tensor(g.rank(), n * part);
+        Tensor out = Tensor.empty(Shape.of(part), DType.F32);
+        g.reduceScatter(out, in).join();
+        assertArrayEquals(values(g.rank(), n * part), in.toFloats()); // an operand of its own is kept
+        Tensor all = Tensor.empty(Shape.of(n * part), DType.F32);
+        g.allGather(all, out).join();
+        assertArrayEquals(sum(n, n * part), all.toFloats());
+    }
+
+    private static void inPlace(Group g, int part) {
+        Tensor t = tensor(g.rank(), g.size() * part);
+        Tensor mine = t.slice((long) part * g.rank(), Shape.of(part));
+        g.reduceScatter(mine, t).join();
+        g.allGather(t, mine).join();
+        assertArrayEquals(sum(g.size(), g.size() * part), t.toFloats());
+    }
+
+    private static void roundedOnce(Group g) {
+        // 256 + 1 is 256 in bf16; the sum of 256, 1, 1, 1 rounds to 260 (spacing 2, ties to even)
+        Tensor f = Tensor.of(Shape.of(4), g.rank() == 0 ? new float[] {256, 1, 1, 1} : new float[] {1, 1, 1, 1});
+        Tensor t = Tensor.empty(Shape.of(4), DType.BF16);
+        t.kernels().cast(t, f);
+        g.allReduce(t).join();
+        assertArrayEquals(new float[] {260f, 4f, 4f, 4f}, t.toFloats());
+    }
+
+    private static void manyHalves(Group g) {
+        for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+            int size = 150_000;
+            Tensor t = Tensor.empty(Shape.of(size), dtype);
+            t.kernels().cast(t, tensor(g.rank(), size));
+            float[] expected = new float[size];
+            for (int r = 0; r < g.size(); r++) {
+                Tensor of = Tensor.empty(Shape.of(size), dtype);
+                of.kernels().cast(of, tensor(r, size));
+                float[] v = of.toFloats();
+                for (int i = 0; i < size; i++) {
+                    expected[i] += v[i];
+                }
+            }
+            Tensor rounded = Tensor.empty(Shape.of(size), dtype);
+            rounded.kernels().cast(rounded, Tensor.of(Shape.of(size), expected));
+            g.allReduce(t).join();
+            assertArrayEquals(rounded.toFloats(), t.toFloats());
+        }
+    }
+
+    private static void broadcast(Group g, int root, int size) {
+        int[] v = new int[size];
+        for (int i = 0; i < size; i++) {
+            v[i] = 1000 * g.rank() + i;
+        }
+        Tensor t = Tensor.of(Shape.of(size), v);
+        g.broadcast(t, root).join();
+        for (int i = 0; i < size; i++) {
+            v[i] = 1000 * root + i;
+        }
+        assertArrayEquals(v, t.toInts());
+    }
+
+    /// Element i of part p of rank r's operand is 1000 r + 100 p + i mod 100.
+    private static void allToAll(Group g, int part) {
+        int n = g.size();
+        int[] mine = new int[n * part];
+        int[] expected = new int[n * part];
+        for (int p = 0; p < n; p++) {
+            for (int i = 0; i < part; i++) {
+                mine[p * part + i] = 1000 * g.rank() + 100 * p + i % 100;
+                expected[p * part + i] = 1000 * p + 100 * g.rank() + i % 100;
+            }
+        }
+        Tensor in = Tensor.of(Shape.of(n * part), mine);
+        Tensor out = Tensor.empty(Shape.of(n * part), DType.I32);
+        g.allToAll(out, in).join();
+        assertArrayEquals(expected, out.toInts());
+    }
+
+    private static void ring(Group g, int size) {
+        int n = g.size();
+        Tensor mine = tensor(g.rank(), size);
+        Tensor got = Tensor.empty(Shape.of(size), DType.F32);
+        g.grouped(() -> {
+            g.send(mine, (g.rank() + 1) % n);
+            g.receive(got, (g.rank() + n - 1) % n);
+        });
+        assertArrayEquals(values((g.rank() + n - 1) % n, size), got.toFloats());
+    }
+
+    private static void chain(Group g) {
+        Tensor t = tensor(0, 5);
+        if (g.rank() > 0) {
+            t.kernels().fill(t, -1f);
+            g.receive(t, g.rank() - 1);
+        }
+        if (g.rank() < g.size() - 1) {
+            g.send(t, g.rank() + 1);
+        }
+        assertArrayEquals(values(0, 5), t.toFloats());
+    }
+
+    private static void ordered(Group g) {
+        Tensor a = Tensor.of(Shape.of(2), 1f, 2f);
+        Tensor b = Tensor.of(Shape.of(1), 7);
+        if (g.rank() == 0) {
+            g.grouped(() -> {
+                g.send(a, 1);
+                g.send(b, 1);
+            });
+            g.receive(a, 1).join();
+        } else {
+            Tensor first = Tensor.empty(Shape.of(2), DType.F32);
+            Tensor second = Tensor.empty(Shape.of(1), DType.I32);
+            g.grouped(() -> {
+                g.receive(first, 0);
+                g.receive(second, 0);
+            });
+            assertArrayEquals(new int[] {7}, second.toInts());
+            g.send(first, 0).join();
+        }
+        assertArrayEquals(new float[] {1f, 2f}, a.toFloats());
+    }
+
+    private static void split(Group g) {
+        boolean even = g.rank() % 2 == 0;
+        Group part = g.split(even ? -5 : g.rank() == 1 ? 3 : 4);
+        assertEquals(even ? 2 : 1, part.size());
+        assertEquals(even ? g.rank() / 2 : 0, part.rank());
+        Tensor t = Tensor.of(Shape.of(1), (float) g.rank());
+        part.allReduce(t).join();
+        assertEquals(even ? 2f : g.rank(), t.item());
+        Group again = g.split(7);
+        assertEquals(4, again.size());
+        assertEquals(g.rank(), again.rank());
+        again.barrier();
+    }
+
+    private static void recorded(Group g) {
+        for (int size : new int[] {3, 100_000}) {
+            float[] ones = new float[size];
+            Arrays.fill(ones, 1f);
+            Tensor t = Tensor.of(Shape.of(size), ones);
+            try (Scope _ = Scope.openArena("recorded", 8 << 20);
+                    Graph graph = Session.current().capture(() -> {
+                        t.kernels().axpby(t, g.rank() + 1f, t, 0f);
+                        g.allReduce(t).join();
+                    })) {
+                graph.replay(); // 1 + 2 of it
+                graph.replay();
+                Arrays.fill(ones, 9f);
+                assertArrayEquals(ones, t.toFloats());
+            }
+        }
+    }
+
+    private static void recordedMessages(Group g) {
+        Tensor t = Tensor.of(Shape.of(1), 1f);
+        Tensor other = Tensor.zeros(Shape.of(1), DType.F32);
+        try (Graph graph = Session.current().capture(() -> {
+            t.kernels().axpby(t, g.rank() + 2f, t, 0f);
+            g.grouped(() -> {
+                g.send(t, 1 - g.rank());
+                g.receive(other, 1 - g.rank());
+            });
+        })) {
+            graph.replay();
+            graph.replay();
+            assertEquals(g.rank() == 0 ? 9f : 4f, other.item());
+        }
+    }
+
+    private static void differentOperations(Group g) {
+        Tensor t = tensor(0, g.rank() == 0 ? 4 : 6);
+        g.barrier();
+        fails(
+                "group: ranks came to different operations: rank 0 #2 all-reduce [4] F32; rank 1 #2"
+                        + " all-reduce [6] F32",
+                IllegalStateException.class,
+                () -> g.allReduce(t));
+        assertThrows(IllegalStateException.class, g::barrier);
+    }
+
+    private static void wrongOperands(Group g) {
+        Class<IllegalArgumentException> type = IllegalArgumentException.class;
+        Tensor four = tensor(0, 4);
+        Tensor ints = Tensor.of(Shape.of(1), 3);
+        fails(
+                "allReduce: [1] I32 cannot be summed over ranks; expected F32, BF16 or F16",
+                type,
+                () -> g.allReduce(ints));
+        fails(
+                "reduceScatter: [4] F32 is not 2 times [4] F32; expected 8 elements of F32",
+                type,
+                () -> g.reduceScatter(four, four));
+        fails(
+                "allGather: [4] F32 is not 2 times [4] F32; expected 8 elements of F32",
+                type,
+                () -> g.allGather(four, four));
+        fails(
+                "allToAll: out [4] F32, in [5] F32; expected as many elements of the same dtype, a"
+                        + " multiple of the 2 ranks",
+                type,
+                () -> g.allToAll(four, tensor(0, 5)));
+        fails("broadcast: there is no rank 2; expected 0 to 1", type, () -> g.broadcast(four, 2));
+        fails("send: rank " + g.rank() + " is this rank", type, () -> g.send(four, g.rank()));
+        g.barrier(); // and it is as good as before
+    }
+}
