@@ -85,6 +85,7 @@ public final class ResultsPage {
                 """);
         gpu();
         stepsOnCpu();
+        allReduces();
         for (Source s : sources) {
             if (s.is(BenchRecord.BENCHMARK) && (s.onGpu() || s.onCpu())) {
                 rows(s);
@@ -194,6 +195,38 @@ public final class ResultsPage {
         }
         page.append('\n');
         for (Source s : steps) {
+            remarks(s);
+        }
+    }
+
+    private void allReduces() throws IOException {
+        List<Source> records = sources.stream().filter(s -> s.is("all-reduce")).toList();
+        if (records.isEmpty()) {
+            return;
+        }
+        page.append("## All-reduce between processes\n\n");
+        page.append("""
+                `MpiGroup` beside `MPI_Allreduce` of the same library called from C, F32, in turns, the best of all
+                repetitions. Bus bandwidth: 2 (n - 1) / n times the bytes over the slowest rank's time.
+
+                """);
+        for (Source s : records) {
+            page.append(s.origin() + ", " + s.record.path("cpu").asString("") + " x "
+                    + s.record.path("processors").asInt(0) + ".\n\n");
+            heading("library | ranks | bytes | us | GB/s | from C: us | GB/s | ratio");
+            for (JsonNode row : s.record.path("rows")) {
+                page.append("| %s | %s | %s | %s | %s | %s | %s | %s |%n"
+                        .formatted(
+                                row.path("library").asString("").replaceAll("(,|:? ?\\)).*", ")"),
+                                row.path("ranks").asInt(0),
+                                row.path("bytes").asLong(0),
+                                number(row.path("micros")),
+                                number(row.path("bus_gigabytes_per_second")),
+                                number(row.path("peer_micros")),
+                                number(row.path("peer_bus_gigabytes_per_second")),
+                                number(row.path("ratio"))));
+            }
+            page.append('\n');
             remarks(s);
         }
     }
