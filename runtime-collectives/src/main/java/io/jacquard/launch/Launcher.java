@@ -7,7 +7,7 @@ public enum Launcher {
     /// `mpirun` of Open MPI.
     OPEN_MPI("mpirun of Open MPI"),
     /// `mpirun` of MPICH and its kin (Hydra), or a process manager that speaks PMI as it does.
-    MPICH("mpirun of MPICH"),
+    MPICH("PMI, mpirun of MPICH"),
     /// `srun`.
     SLURM("srun"),
     /// A Kubernetes Indexed Job whose manifest sets `WORLD_SIZE`.

@@ -38,7 +38,7 @@ final class MpiGroupTest {
                 .map(l -> l.replaceAll(" \\(.*", ""))
                 .sorted()
                 .toList();
-        String who = mpirun == Mpirun.OPEN_MPI ? "mpirun of Open MPI" : "mpirun of MPICH";
+        String who = mpirun == Mpirun.OPEN_MPI ? "mpirun of Open MPI" : "PMI, mpirun of MPICH";
         assertEquals(
                 Stream.of(0, 1, 2, 3)
                         .map(r -> "launch: rank " + r + " of 4, says " + who)
