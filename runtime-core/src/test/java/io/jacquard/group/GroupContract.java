@@ -20,8 +20,9 @@ import org.junit.jupiter.api.function.Executable;
 /// engine runs all cases, in threads or in processes.
 public final class GroupContract {
     /// @param ranks how many the group must have
+    /// @param graph whether it records a graph, which not every device can do with every engine
     /// @param work of each rank; throws if the group is not as it should be
-    public record Case(String name, int ranks, Consumer<Group> work) {}
+    public record Case(String name, int ranks, boolean graph, Consumer<Group> work) {}
 
     private static final List<Case> CASES = new ArrayList<>();
 
@@ -53,14 +54,15 @@ public final class GroupContract {
         add("a chain sends one after the other", 3, GroupContract::chain);
         add("several messages keep their order", 2, GroupContract::ordered);
         add("split makes groups that work on their own", 4, GroupContract::split);
-        add("a recorded collective runs at every replay", 2, GroupContract::recorded);
+        add("recorded collectives run at every replay", 2, GroupContract::recorded);
         add("recorded messages run at every replay", 2, GroupContract::recordedMessages);
         add("different operations are named", 2, GroupContract::differentOperations);
         add("wrong operands are refused", 2, GroupContract::wrongOperands);
     }
 
     private static void add(String name, int ranks, Consumer<Group> work) {
-        CASES.add(new Case(name + " (" + ranks + (ranks == 1 ? " rank)" : " ranks)"), ranks, work));
+        CASES.add(new Case(
+                name + " (" + ranks + (ranks == 1 ? " rank)" : " ranks)"), ranks, name.startsWith("recorded"), work));
     }
 
     /// In the order in which all ranks must run them.
