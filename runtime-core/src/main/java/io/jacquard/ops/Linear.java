@@ -14,9 +14,11 @@ record Linear(
         Tensor weight,
         @Nullable Tensor bias,
         @Nullable Tensor preActivation) implements Node {
-    static Tensor of(Tensor x, Tensor weight, @Nullable Tensor bias) {
+    /// Where not `addsBias`, another rank adds the bias to the sum of which this is a part, and both have its
+    /// gradient.
+    static Tensor of(Tensor x, Tensor weight, @Nullable Tensor bias, boolean addsBias) {
         Tensor y = result(x, weight, bias);
-        x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(bias));
+        x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(addsBias ? bias : null));
         return y.from(new Linear(x, weight, bias, null));
     }
 

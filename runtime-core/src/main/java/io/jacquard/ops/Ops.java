@@ -1,5 +1,6 @@
 package io.jacquard.ops;
 
+import io.jacquard.group.Group;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -12,8 +13,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Wrong operands are an `IllegalArgumentException` before anything is launched. No operation waits for the device.
 ///
-/// **Memory**: the result is a new tensor of the current scope, except for [#reshape] and [#rope], which are handles on
-/// their operand's memory, and where an operation has nothing to do ([#cast] to the same dtype, [#dropout] with p 0).
+/// **Memory**: the result is a new tensor of the current scope, except for [#reshape], [#rope], [#afterBackward],
+/// [#copyToGroup] and [#allReduce], which are handles on their operand's memory, and where an operation has nothing to
+/// do ([#cast] to the same dtype, [#dropout] with p 0, any of a group of one).
 ///
 /// **Thread**: the thread of the operands' session.
 public final class Ops {
@@ -26,7 +28,13 @@ public final class Ops {
 
     /// `x[..., i] · weight[o, i]ᵀ + bias[o]`: `[..., o]`; `bias` may be null.
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return Linear.of(x, weight, bias);
+        return Linear.of(x, weight, bias, true);
+    }
+
+    /// [#linear] that adds the bias only where `addsBias`, while its gradient is computed either way: of ranks
+    /// whose products are parts of one sum ([#allReduce], [#scatterRows]), one adds it.
+    public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias, boolean addsBias) {
+        return Linear.of(x, weight, bias, addsBias);
     }
 
     /// GELU (tanh form) of [#linear], in one launch.
@@ -161,5 +169,38 @@ public final class Ops {
     /// **Memory**: only the result; in backward the activations of this one block.
     public static Tensor recompute(UnaryOperator<Tensor> block, Tensor x) {
         return Recompute.of(block, x);
+    }
+
+    /// `x`, with `action` to run in backward, when all that was computed from the result has written its gradients:
+    /// those of a block's weights where `x` is the block's operand. It runs in each backward that comes through the
+    /// result, in a [#recompute] too.
+    public static Tensor afterBackward(Tensor x, Runnable action) {
+        return AfterBackward.of(x, action);
+    }
+
+    // ---- groups: all ranks call, with tensors of one shape; of one rank alone they cost nothing
+
+    /// `x`, the same on all ranks of `group`, for each to compute something else from: its gradient is the sum of
+    /// theirs. The opposite of [#allReduce].
+    public static Tensor copyToGroup(Tensor x, Group group) {
+        return CopyToGroup.of(x, group);
+    }
+
+    /// The sum of `x` over the ranks of `group`, **in place**: the old value of `x` is gone. All ranks must go on
+    /// with the same computation: its gradient, which each of them has, is that of `x` as well.
+    public static Tensor allReduce(Tensor x, Group group) {
+        return AllReduce.of(x, group);
+    }
+
+    /// The rows of `x` `[..., C]`, n on each rank of `group`, rank 0's first: `[size * n, C]`. The gradient of a
+    /// row is the sum over ranks. The opposite of [#scatterRows].
+    public static Tensor gatherRows(Tensor x, Group group) {
+        return GatherRows.of(x, group);
+    }
+
+    /// This rank's n rows, `[n, C]`, of the sum over the ranks of `group` of `x` `[..., C]`, which has size * n
+    /// rows. The opposite of [#gatherRows].
+    public static Tensor scatterRows(Tensor x, Group group) {
+        return ScatterRows.of(x, group);
     }
 }

@@ -2,7 +2,6 @@ package io.jacquard.ops;
 
 import io.jacquard.tensor.Gradients;
 import io.jacquard.tensor.Node;
-import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
 
@@ -27,18 +26,6 @@ record Rope(Tensor x, int heads, int headDim, float base, int first) implements 
 
     @Override
     public void backward(Tensor dy, Gradients into) {
-        Gradients.Target dx = into.target(x);
-        if (dx == null) {
-            return;
-        }
-        if (dx.beta() == 0f) {
-            dy.kernels().rope(dx.tensor(), dy, heads, headDim, base, first, true);
-            return;
-        }
-        try (var _ = Scope.openWithoutGrad("rope gradient")) {
-            Tensor turned = Tensor.empty(dy.shape(), dy.dtype());
-            dy.kernels().rope(turned, dy, heads, headDim, base, first, true);
-            dy.kernels().axpby(dx.tensor(), 1f, turned, 1f);
-        }
+        Temporary.gradient(into, x, dy.dtype(), dx -> dx.kernels().rope(dx, dy, heads, headDim, base, first, true));
     }
 }

@@ -76,6 +76,11 @@ public final class Gradients {
         }
     }
 
+    /// Whether nobody but the node that is given `dy` reads it: then it may write into it, and hand it on.
+    public boolean mayOverwrite(Tensor dy) {
+        return dy.storage().gradientShares == 1;
+    }
+
     private void put(Tensor input, Tensor gradient) {
         gradient.storage().gradientShares++;
         pending.put(input, gradient);

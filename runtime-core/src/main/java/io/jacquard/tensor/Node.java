@@ -13,6 +13,6 @@ public interface Node {
     }
 
     /// Given the gradient `dy` of the result, writes the gradients of the inputs through `into`. `dy` is read only,
-    /// but may be handed on with [Gradients#pass].
+    /// but where [Gradients#mayOverwrite] says otherwise, and may be handed on with [Gradients#pass].
     void backward(Tensor dy, Gradients into);
 }

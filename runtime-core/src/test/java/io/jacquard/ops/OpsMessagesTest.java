@@ -3,6 +3,9 @@ package io.jacquard.ops;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.LocalGroup;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
@@ -130,5 +133,25 @@ final class OpsMessagesTest {
         refused(
                 "rmsNorm: dtypes differ: [2, 3] F32 and [3] BF16; cast one of them",
                 () -> Ops.rmsNorm(t(2, 3), null, t(DType.BF16, 3), 1e-5f));
+    }
+
+    @Test
+    void groups() {
+        Group solo = new SoloGroup();
+        Tensor ids = t(DType.I32, 2);
+        String integers = ": [2] I32 is not of a floating dtype; cast it first";
+        refused("afterBackward" + integers, () -> Ops.afterBackward(ids, () -> {}));
+        refused("copyToGroup" + integers, () -> Ops.copyToGroup(ids, solo));
+        refused("allReduce" + integers, () -> Ops.allReduce(ids, solo));
+        refused("gatherRows" + integers, () -> Ops.gatherRows(ids, solo));
+        refused("scatterRows" + integers, () -> Ops.scatterRows(ids, solo));
+        LocalGroup.run(2, group -> {
+            if (group.rank() == 0) { // the thread of the session
+                refused(
+                        "scatterRows: [3, 5, 4] has 15 rows, which do not divide among 2 ranks; choose a batch with a "
+                                + "multiple of 2 tokens",
+                        () -> Ops.scatterRows(t(3, 5, 4), group));
+            }
+        });
     }
 }
