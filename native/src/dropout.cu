@@ -11,6 +11,7 @@ struct Dropout {
     uint32_t least;  // smallest 24-bit word that keeps an element
     float scale;
     float beta;
+    int64_t first;  // index of element 0
     RandomStream stream;
 
     template <int N>
@@ -31,7 +32,7 @@ struct Dropout {
         float v[N];
         in.x.widen(v);
         uint32_t words[N];
-        stream.words(words, i);
+        stream.words(words, first + i);
 #pragma unroll
         for (int j = 0; j < N; j++) v[j] = words[j] >> 8 >= least ? v[j] * scale : 0.f;
         if (beta != 0.f) {
@@ -46,17 +47,18 @@ struct Dropout {
 
 template <class T>
 DEVICE void dropout(T* out, const T* x, int32_t least, float scale, int64_t seed, const int32_t* counters,
-                    int32_t site, float beta, int64_t n) {
-    Dropout<T> op{out, x, (uint32_t)least, scale, beta, RandomStream(seed, site, counters[0], counters[1])};
-    each<VEC<T>, 2>(n, aligned16(out, x), op);
+                    int32_t site, int64_t first, float beta, int64_t n) {
+    Dropout<T> op{out, x, (uint32_t)least, scale, beta, first, RandomStream(seed, site, counters[0], counters[1])};
+    each<VEC<T>, 2>(n, aligned16(out, x) && first % 4 == 0, op);
 }
 
 // dropout: out = x scale where the element's Philox word is at least `least`, else 0, + beta out
 // Bytes: (2 + beta) n s
 // Operations: ~20 n                     (Philox 70 per 4 elements)
 // Roofline: memory for f32; for bf16 5 operations per byte, near what an H200 issues at 4.8 TB/s (6 per byte)
-// Tile: 256 threads, two 16-byte accesses per thread and turn; 4 or 8 elements are whole Philox blocks
+// Tile: 256 threads, two 16-byte accesses per thread and turn; 4 or 8 elements are whole Philox blocks where the first
+// has an index that is a multiple of 4, as that of a row always has; else each element draws a block of its own
 KERNEL_FLOATS(dropout, THREADS,
               (T* out, const T* x, int32_t least, float scale, int64_t seed, const int32_t* counters, int32_t site,
-               float beta, int64_t n),
-              dropout(out, x, least, scale, seed, counters, site, beta, n))
+               int64_t first, float beta, int64_t n),
+              dropout(out, x, least, scale, seed, counters, site, first, beta, n))

@@ -161,20 +161,33 @@ DEVICE void zero_row(const Row<T>& row) {
     if (row.tail_element() >= 0) row.start[row.tail_element()] = zero;
 }
 
+// A row whose label is negative.
+template <class T>
+DEVICE void ignore_row(float* loss, const Row<T>& row, const float* scale) {
+    if (threadIdx.x == 0) *loss = 0;
+    if (scale) zero_row(row);
+}
+
+// The loss of a row, and with `scale` the gradient of its columns; `label` may be none of them.
+template <class T>
+DEVICE void finish_row(float* loss, const Row<T>& row, const Softmax& s, float wanted, const float* scale, int label) {
+    if (threadIdx.x == 0) *loss = logf(s.sum) + (s.max - wanted);
+    if (scale) write_gradient(row, LogitGradient{s.max, *scale / s.sum, *scale, label});
+}
+
+// ---- whole rows
+
 template <class T>
 DEVICE void cross_entropy(float* losses, T* logits, const int32_t* labels, const float* scale, int columns) {
     const int64_t n = blockIdx.x;
     const Row<T> row(logits + n * columns, columns);
     const int label = labels[n];
-    if (label < 0) {  // ignored
-        if (threadIdx.x == 0) losses[n] = 0;
-        if (scale) zero_row(row);
+    if (label < 0) {
+        ignore_row(losses + n, row, scale);
         return;
     }
     const float wanted = to_float(row.start[label]);  // before the reduction's barriers, behind which it is overwritten
-    const Softmax s = row_softmax(row);
-    if (threadIdx.x == 0) losses[n] = logf(s.sum) + (s.max - wanted);
-    if (scale) write_gradient(row, LogitGradient{s.max, *scale / s.sum, *scale, label});
+    finish_row(losses + n, row, row_softmax(row), wanted, scale, label);
 }
 
 // cross_entropy: losses = log(sum of exp(x)) - x[label] per row; logits = scale (softmax - 1 at the label) in place
@@ -185,3 +198,81 @@ DEVICE void cross_entropy(float* losses, T* logits, const int32_t* labels, const
 // scalar head and tail; the grid is the rows, so that the device balances rows that are ignored
 KERNEL_FLOATS(cross_entropy, 512, (float* losses, T* logits, const int32_t* labels, const float* scale, int columns),
               (cross_entropy(losses, logits, labels, scale, columns)))
+
+// ---- rows whose columns ranks divide
+//
+// Statistics of a row, [3, n]: the largest logit, the sum of exp(logit - largest), and the logit of the label or -inf
+// where the label is another rank's. The largest and the sum apart, not their log-sum-exp: that would lose the digits of
+// a small loss at large logits.
+
+template <class T>
+DEVICE void cross_entropy_stats(float* stats, T* logits, const int32_t* labels, int first_label, int columns) {
+    const int64_t n = blockIdx.x, rows = gridDim.x;
+    const int label = labels[n];
+    Softmax s;
+    float wanted = -INF_F32;
+    if (label >= 0) {  // an ignored row is not read
+        const Row<T> row(logits + n * columns, columns);
+        const int column = label - first_label;
+        if (column >= 0 && column < columns) wanted = to_float(row.start[column]);
+        s = row_softmax(row);
+    }
+    if (threadIdx.x == 0) {
+        stats[n] = s.max;
+        stats[rows + n] = s.sum;
+        stats[2 * rows + n] = wanted;
+    }
+}
+
+// cross_entropy_stats: of each row the largest x, the sum of exp(x - largest), and x[label - first_label]
+// Bytes: n c s + 16 n
+// Operations: ~5 n c, one an exponential
+// Roofline: memory, as cross_entropy without the gradient
+// Tile: that of cross_entropy
+KERNEL_FLOATS(cross_entropy_stats, 512,
+              (float* stats, T* logits, const int32_t* labels, int first_label, int columns),
+              (cross_entropy_stats(stats, logits, labels, first_label, columns)))
+
+// A row of all ranks, in the order of ranks: the same bits on each of them.
+struct WholeRow {
+    Softmax softmax;
+    float wanted = -INF_F32;
+
+    DEVICE WholeRow(const float* stats, int ranks, int64_t rows, int64_t n) {
+        for (int r = 0; r < ranks; r++) {
+            const float* const of = stats + 3 * r * rows + n;
+            softmax.max = fmaxf(softmax.max, of[0]);
+            wanted = fmaxf(wanted, of[2 * rows]);
+        }
+        for (int r = 0; r < ranks; r++) {
+            const float* const of = stats + 3 * r * rows + n;
+            softmax.sum += of[rows] * exp_difference(of[0], softmax.max);
+        }
+    }
+};
+
+template <class T>
+DEVICE void cross_entropy_shard(float* losses, T* logits, const int32_t* labels, int first_label, const float* stats,
+                                int ranks, const float* scale, int columns) {
+    const int64_t n = blockIdx.x;
+    const Row<T> row(logits + n * columns, columns);
+    const int label = labels[n];
+    if (label < 0) {
+        ignore_row(losses + n, row, scale);
+        return;
+    }
+    const WholeRow whole(stats, ranks, gridDim.x, n);
+    finish_row(losses + n, row, whole.softmax, whole.wanted, scale, label - first_label);
+}
+
+// cross_entropy_shard: losses of rows from the statistics of all r ranks; logits = scale (softmax - 1 at the label) in
+// place
+// Bytes: 12 r n + 8 n; with the gradient 2 n c s more
+// Operations: ~5 r n; with the gradient ~5 n c more, one an exponential
+// Roofline: memory; half an exponential per byte or less
+// Tile: with the gradient that of cross_entropy, every thread adding up the ranks while its first logits are on their
+// way; without, a warp per row
+KERNEL_FLOATS(cross_entropy_shard, 512,
+              (float* losses, T* logits, const int32_t* labels, int first_label, const float* stats, int ranks,
+               const float* scale, int columns),
+              (cross_entropy_shard(losses, logits, labels, first_label, stats, ranks, scale, columns)))

@@ -2,17 +2,33 @@
 #include "chunk.cuh"
 #include "rows.cuh"
 
+// The rows of a table that are here: those of ids `first` to `first + count` - 1.
+struct TableRows {
+    int first, count;
+
+    // Which of them is that of an id; `count` or more, seen as unsigned, for the ids of other ranks.
+    DEVICE uint32_t of(int32_t id) const {
+        return (uint32_t)id - (uint32_t)first;
+    }
+    DEVICE bool has(uint32_t row) const {
+        return row < (uint32_t)count;
+    }
+};
+
 template <int V, class T>
-DEVICE void embedding_rows(T* __restrict__ out, const T* __restrict__ table, const int32_t* __restrict__ ids,
-                           const T* __restrict__ positions, int64_t n, int time, int columns) {
+DEVICE void embedding_rows(T* __restrict__ out, const T* __restrict__ table, const TableRows& here,
+                           const int32_t* __restrict__ ids, const T* __restrict__ positions, int64_t n, int time,
+                           int columns) {
     const int lane = threadIdx.x % 32;
     for (int64_t row = gridThread() / 32; row < n; row += gridThreads() / 32) {
-        const T* const from = table + (int64_t)ids[row] * columns;
+        const uint32_t place = here.of(ids[row]);
+        const bool has = here.has(place);  // the same for the whole warp
+        const T* const from = table + (int64_t)(has ? place : 0) * columns;
         const T* const position = positions + (positions ? row % time * columns : 0);
 #pragma unroll 4
         for (int c = lane * V; c < columns; c += 32 * V) {
-            float v[V], p[V];
-            load_chunk(v, from + c);
+            float v[V] = {}, p[V];
+            if (has) load_chunk(v, from + c);
             if (positions) {
                 load_chunk(p, position + c);
 #pragma unroll
@@ -24,28 +40,30 @@ DEVICE void embedding_rows(T* __restrict__ out, const T* __restrict__ table, con
 }
 
 template <class T>
-DEVICE void embedding(T* out, const T* table, const int32_t* ids, const T* positions, int64_t n, int time,
-                      int columns) {
+DEVICE void embedding(T* out, const T* table, const TableRows& here, const int32_t* ids, const T* positions, int64_t n,
+                      int time, int columns) {
     if (aligned16(out, table, positions) && columns % VEC<T> == 0) {
-        embedding_rows<VEC<T>>(out, table, ids, positions, n, time, columns);
+        embedding_rows<VEC<T>>(out, table, here, ids, positions, n, time, columns);
     } else {
-        embedding_rows<1>(out, table, ids, positions, n, time, columns);
+        embedding_rows<1>(out, table, here, ids, positions, n, time, columns);
     }
 }
 
-// embedding: out[n] = table[ids[n]], plus positions[n % time]
-// Bytes: 2 n c s + 4 n (positions come from L2)
+// embedding: out[n] = table[ids[n] - first], zeros where the table has no such row, plus positions[n % time]
+// Bytes: 2 n c s + 4 n (positions come from L2); of rows that are not here, n c s + 4 n
 // Operations: n c
 // Roofline: memory; no arithmetic to speak of
 // Tile: a warp per row, 16 bytes per lane and turn: an id is read once and nothing is divided per element
 KERNEL_FLOATS(embedding, BOUNDS(256, 4),
-              (T * out, const T* table, const int32_t* ids, const T* positions, int64_t n, int time, int columns),
-              (embedding(out, table, ids, positions, n, time, columns)))
+              (T * out, const T* table, int first, int count, const int32_t* ids, const T* positions, int64_t n,
+               int time, int columns),
+              (embedding(out, table, TableRows{first, count}, ids, positions, n, time, columns)))
 
 // ---- gradient
 //
-// The rows of dy are brought into the order (id, row) by sorting 8-byte keys id * 2^32 + row, and are then summed along
-// that order, so that each row is read once, whatever the table's size, and a frequent id is shared out to many blocks.
+// The rows of dy are brought into the order (row of the table, row of dy) by sorting 8-byte keys, the row of the table
+// being the high half, and are then summed along that order, so that each row is read once, whatever the table's size,
+// and a frequent id is shared out to many blocks. Ids that have no row here come last and are left out of the sums.
 // Sums are formed in the order of rows within TILE positions, then over tiles: the same bits on every run, without
 // atomics. Considered and not taken: a chain or a counter per table row (work and memory for the whole vocabulary, and
 // one block for all rows of the most frequent id); a stable radix sort (3 launches for each of 2 or 3 digits, where
@@ -54,8 +72,9 @@ KERNEL_FLOATS(embedding, BOUNDS(256, 4),
 constexpr int TILE = 16;  // sorted positions that a block sums in turn
 constexpr int MERGED = 16;  // runs that become one
 constexpr uint64_t PADDING = ~0ull;  // above every key
+constexpr int32_t ELSEWHERE = -1;  // a row of the table that is not here; as the high half of a key above all others
 
-DEVICE int32_t id_of(uint64_t key) {
+DEVICE int32_t table_row_of(uint64_t key) {
     return (int32_t)(key >> 32);
 }
 
@@ -64,13 +83,17 @@ DEVICE int64_t row_of(uint64_t key) {
 }
 
 // Bitonic sort of `run` keys, a power of two, in shared memory.
-DEVICE void sort_run(uint64_t* out, const int32_t* ids, int n, int run) {
+DEVICE void sort_run(uint64_t* out, const TableRows& here, const int32_t* ids, int n, int run) {
     DYN_SMEM(memory, 8);
     uint64_t* const keys = reinterpret_cast<uint64_t*>(memory);
     const int start = (int)blockIdx.x * run;
     for (int i = threadIdx.x; i < run; i += blockDim.x) {
         const int row = start + i;
-        keys[i] = row < n ? (uint64_t)(uint32_t)ids[row] << 32 | (uint32_t)row : PADDING;
+        keys[i] = PADDING;
+        if (row < n) {
+            const uint32_t place = here.of(ids[row]);
+            keys[i] = (uint64_t)(here.has(place) ? place : (uint32_t)ELSEWHERE) << 32 | (uint32_t)row;
+        }
     }
     for (int size = 2; size <= run; size *= 2) {
         for (int distance = size / 2; distance > 0; distance /= 2) {
@@ -89,12 +112,13 @@ DEVICE void sort_run(uint64_t* out, const int32_t* ids, int n, int run) {
     for (int i = threadIdx.x; i < run && start + i < n; i += blockDim.x) out[start + i] = keys[i];
 }
 
-// token_sort: keys (id, row) of each `run` rows, sorted
+// token_sort: keys (row of the table, row of dy) of each `run` rows, sorted
 // Bytes: 12 n
 // Operations: ~n log2(run)^2
 // Roofline: latency; 66 steps between barriers at 2048 keys
 // Tile: a block of 1024 threads sorts up to 2048 keys in 16 KiB of shared memory, so that a step is one comparison
-KERNEL(token_sort, 1024, (uint64_t* out, const int32_t* ids, int n, int run), sort_run(out, ids, n, run))
+KERNEL(token_sort, 1024, (uint64_t* out, int first, int count, const int32_t* ids, int n, int run),
+       (sort_run(out, TableRows{first, count}, ids, n, run)))
 
 // Keys below `key` in the sorted keys[0, count).
 DEVICE int keys_below(const uint64_t* keys, int count, uint64_t key) {
@@ -138,8 +162,8 @@ struct TokenGradShape {
 };
 
 template <int V, class R>
-DEVICE void write_row(R* dTable, const TokenGradShape& s, int32_t id, int column, float (&sum)[V]) {
-    R* const to = dTable + (int64_t)id * s.columns + column;
+DEVICE void write_row(R* dTable, const TokenGradShape& s, int32_t row, int column, float (&sum)[V]) {
+    R* const to = dTable + (int64_t)row * s.columns + column;
     if (s.accumulate) {
         float old[V];
         load_chunk(old, to);
@@ -149,7 +173,7 @@ DEVICE void write_row(R* dTable, const TokenGradShape& s, int32_t id, int column
     store_chunk(to, sum);
 }
 
-// The two partial rows of a tile: of the id that began before it, and of the one that goes on behind it.
+// The two partial rows of a tile: of the table's row that began before it, and of the one that goes on behind it.
 DEVICE float* tile_partial(float* partials, int64_t tile, bool last, int columns) {
     return partials + (2 * tile + last) * columns;
 }
@@ -157,19 +181,23 @@ DEVICE float* tile_partial(float* partials, int64_t tile, bool last, int columns
 template <int V, class R, class T>
 DEVICE void token_grad_tile(R* dTable, float* partials, const T* dy, const uint64_t* keys, const TokenGradShape& s) {
     constexpr int AHEAD = 8;  // rows in flight
-    const int start = (int)blockIdx.x * TILE, end = min(s.n, start + TILE);
-    const int32_t before = start > 0 ? id_of(keys[start - 1]) : -1, behind = end < s.n ? id_of(keys[end]) : -1;
+    const int start = (int)blockIdx.x * TILE;
+    int end = min(s.n, start + TILE);
+    while (end > start && table_row_of(keys[end - 1]) == ELSEWHERE) end--;
+    if (end == start) return;
+    const bool carried = start > 0 && table_row_of(keys[start - 1]) == table_row_of(keys[start]);
+    const bool goesOn = end < s.n && table_row_of(keys[end - 1]) == table_row_of(keys[end]);
     for (int column = (int)threadIdx.x * V; column < s.columns; column += (int)blockDim.x * V) {
-        int32_t id = id_of(keys[start]);
+        int32_t row = table_row_of(keys[start]);
         bool first = true;
         float sum[V] = {};
         auto flush = [&](bool last) {
-            if (first && id == before) {
+            if (first && carried) {
                 store_chunk(tile_partial(partials, blockIdx.x, false, s.columns) + column, sum);
-            } else if (last && id == behind) {
+            } else if (last && goesOn) {
                 store_chunk(tile_partial(partials, blockIdx.x, true, s.columns) + column, sum);
             } else {
-                write_row(dTable, s, id, column, sum);
+                write_row(dTable, s, row, column, sum);
             }
         };
         for (int p = start; p < end; p += AHEAD) {
@@ -181,18 +209,18 @@ DEVICE void token_grad_tile(R* dTable, float* partials, const T* dy, const uint6
 #pragma unroll
             for (int k = 0; k < AHEAD; k++) {
                 if (p + k >= end) continue;
-                const int32_t next = id_of(keys[p + k]);
-                if (next != id) {
+                const int32_t next = table_row_of(keys[p + k]);
+                if (next != row) {
                     flush(false);
                     first = false;
-                    id = next;
+                    row = next;
 #pragma unroll
                     for (int i = 0; i < V; i++) sum[i] = 0;
                 }
-                float row[V];
-                rows[k].widen(row);
+                float v[V];
+                rows[k].widen(v);
 #pragma unroll
-                for (int i = 0; i < V; i++) sum[i] += row[i];
+                for (int i = 0; i < V; i++) sum[i] += v[i];
             }
         }
         flush(true);
@@ -215,8 +243,9 @@ DEVICE void token_grad(R* dTable, float* partials, const T* dy, const uint64_t* 
 
 // token_grad: sums of the rows of dy with the same id along the sorted keys, into the table where the id's rows all lie
 // in a tile, else into the tile's partial rows
-// Bytes: n c s + u c r + 8 n + n c / 2      (u distinct ids, r bytes per element of the table; partial rows at most)
-// Operations: n c
+// Bytes: m c s + u c r + 8 n + m c / 2      (m ids with a row here, u of them distinct, r bytes per element of the table;
+// partial rows at most)
+// Operations: m c
 // Roofline: memory; half an operation per byte
 // Tile: a block for 16 sorted positions, 16 bytes per thread and row, 8 rows in flight per thread
 TOKEN_GRAD_KERNEL(token_grad_f32_f32, float, float)
@@ -231,9 +260,9 @@ DEVICE void token_join_rows(R* dTable, float* partials, const uint64_t* keys, co
     constexpr int AHEAD = V == 1 ? 8 : 32 / V;  // partial rows in flight: 128 bytes per thread
     const int start = (int)blockIdx.x * TILE, end = start + TILE;
     if (end >= s.n) return;
-    const int32_t id = id_of(keys[end - 1]);
-    const bool begins = start == 0 || id_of(keys[start - 1]) != id;  // or within the tile: then too
-    if (id_of(keys[end]) != id || !begins) return;
+    const int32_t row = table_row_of(keys[end - 1]);
+    const bool begins = start == 0 || table_row_of(keys[start - 1]) != row;  // or within the tile: then too
+    if (row == ELSEWHERE || table_row_of(keys[end]) != row || !begins) return;
     for (int column = (int)threadIdx.x * V; column < s.columns; column += (int)blockDim.x * V) {
         float sum[V];
         load_chunk(sum, tile_partial(partials, blockIdx.x, true, s.columns) + column);
@@ -243,7 +272,7 @@ DEVICE void token_join_rows(R* dTable, float* partials, const uint64_t* keys, co
 #pragma unroll
             for (int k = 0; k < AHEAD; k++) {
                 const int64_t p = (tile + k) * TILE;
-                more = p < s.n && id_of(keys[p]) == id;
+                more = p < s.n && table_row_of(keys[p]) == row;
                 if (more) {
                     load_chunk(parts[k], tile_partial(partials, tile + k, false, s.columns) + column);
                 } else {
@@ -257,7 +286,7 @@ DEVICE void token_join_rows(R* dTable, float* partials, const uint64_t* keys, co
                 for (int i = 0; i < V; i++) sum[i] += parts[k][i];
             }
         }
-        write_row(dTable, s, id, column, sum);
+        write_row(dTable, s, row, column, sum);
     }
 }
 
@@ -272,8 +301,8 @@ DEVICE void token_join(R* dTable, float* partials, const uint64_t* keys, const T
 }
 
 // token_join: table rows of the ids whose rows of dy lie in several tiles
-// Bytes: at most n c / 4 + u c r
-// Operations: n c / 16
+// Bytes: at most m c / 4 + u c r
+// Operations: m c / 16
 // Roofline: L2, where the partial rows still are
 // Tile: a block per tile, most of which have nothing to do; 128 bytes of partial rows in flight per thread
 KERNEL_FLOATS(token_join, BOUNDS(256, 4),

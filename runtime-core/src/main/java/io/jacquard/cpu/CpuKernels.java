@@ -155,12 +155,12 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta) {
+    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, long first, float beta) {
         Operand o = Operand.of(out);
         Operand a = Operand.of(x);
         Operand c = Operand.of(counters);
         long n = out.size();
-        launch(() -> Randoms.dropout(workers, o, a, p, seed, c, site, beta, n));
+        launch(() -> Randoms.dropout(workers, o, a, p, seed, c, site, first, beta, n));
     }
 
     // ---- matrix products
@@ -370,27 +370,28 @@ final class CpuKernels implements Kernels {
     // ---- tokens
 
     @Override
-    public void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions) {
+    public void embedding(
+            Tensor out, Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions) {
         Operand o = Operand.of(out);
         Operand t = Operand.of(table);
         Operand i = Operand.of(ids);
         Operand p = Operand.ofNullable(positions);
         long rows = ids.size();
         int c = last(table);
-        int vocabulary = table.shape().dim(0);
+        Embeddings.Part part = new Embeddings.Part(firstId, table.shape().dim(0), vocabulary);
         int time = last(ids);
-        launch(() -> Embeddings.forward(workers, o, t, i, p, rows, c, vocabulary, time));
+        launch(() -> Embeddings.forward(workers, o, t, i, p, rows, c, part, time));
     }
 
     @Override
-    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta) {
+    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, int firstId, float beta) {
         Operand o = Operand.of(dTable);
         Operand d = Operand.of(dy);
         Operand i = Operand.of(ids);
         int rows = Math.toIntExact(ids.size());
         int c = last(dTable);
-        int vocabulary = dTable.shape().dim(0);
-        launch(() -> Embeddings.backward(workers, o, d, i, beta, rows, c, vocabulary));
+        int tableRows = dTable.shape().dim(0);
+        launch(() -> Embeddings.backward(workers, o, d, i, firstId, beta, rows, c, tableRows));
     }
 
     @Override
@@ -402,6 +403,28 @@ final class CpuKernels implements Kernels {
         long rows = rows(logits);
         int c = last(logits);
         launch(() -> Losses.crossEntropy(workers, l, x, y, s, rows, c));
+    }
+
+    @Override
+    public void crossEntropyStats(Tensor stats, Tensor logits, Tensor labels, int firstLabel) {
+        long s = stats.address();
+        Operand x = Operand.of(logits);
+        Operand y = Operand.of(labels);
+        long rows = labels.size();
+        int c = last(logits);
+        launch(() -> Losses.stats(workers, s, x, y, firstLabel, rows, c));
+    }
+
+    @Override
+    public void crossEntropyShard(
+            Tensor losses, Tensor logits, Tensor labels, int firstLabel, Tensor stats, @Nullable Tensor scale) {
+        Operand l = Operand.of(losses);
+        Operand x = Operand.of(logits);
+        Operand y = Operand.of(labels);
+        Losses.Parts parts = new Losses.Parts(stats.address(), stats.shape().dim(0), labels.size());
+        Operand s = Operand.ofNullable(scale);
+        int c = last(logits);
+        launch(() -> Losses.shard(workers, l, x, y, firstLabel, parts, s, c));
     }
 
     // ---- optimizers

@@ -7,6 +7,9 @@ import org.jspecify.annotations.Nullable;
 final class Embeddings {
     private Embeddings() {}
 
+    /// The `rows` rows of a table of `vocabulary` that are here, from that of `firstId` on.
+    record Part(int firstId, int rows, int vocabulary) {}
+
     /// `time`: how many positions, the last dimension of `ids`.
     static void forward(
             Workers workers,
@@ -16,18 +19,22 @@ final class Embeddings {
             @Nullable Operand positions,
             long rows,
             int c,
-            int vocabulary,
+            Part part,
             int time) {
         Rows.run(workers, rows, c, (first, last, lane) -> {
             long st = lane.floats(c);
             long sp = lane.floats(c);
             for (long i = first; i < last; i++) {
-                int id = id(ids, i, vocabulary);
-                if (positions == null) {
-                    Mem.copy(table.at((long) id * c), out.at(i * c), (long) c * out.elementBytes());
+                long row = row(ids, i, part);
+                if (row < 0) {
+                    absent(out, positions, i, time, c);
                     continue;
                 }
-                long t = table.read((long) id * c, c, st);
+                if (positions == null) {
+                    Mem.copy(table.at(row * c), out.at(i * c), (long) c * out.elementBytes());
+                    continue;
+                }
+                long t = table.read(row * c, c, st);
                 long p = positions.read(i % time * c, c, sp);
                 FloatMath.add(out.target(i * c, st), t, p, c);
                 out.written(i * c, c, st);
@@ -35,38 +42,67 @@ final class Embeddings {
         });
     }
 
-    /// Ids come from data, and a wrong one would write anywhere.
-    private static int id(Operand ids, long i, int vocabulary) {
+    /// Where id `i` has its row, or -1.
+    private static int row(Operand ids, long i, Part part) {
         int id = Mem.getInt(ids.at(i));
-        if (id < 0 || id >= vocabulary) {
+        if (id < 0 || id >= part.vocabulary) {
             throw new IllegalArgumentException(
-                    "embedding: id " + id + " at index " + i + " is not in the table of " + vocabulary + " rows");
+                    "embedding: id " + id + " at index " + i + " is not in the table of " + part.vocabulary + " rows");
         }
-        return id;
+        int row = id - part.firstId;
+        return row < part.rows ? row : -1;
+    }
+
+    private static void absent(Operand out, @Nullable Operand positions, long i, int time, int c) {
+        long bytes = (long) c * out.elementBytes();
+        if (positions == null) {
+            Mem.zero(out.at(i * c), bytes);
+        } else {
+            Mem.copy(positions.at(i % time * c), out.at(i * c), bytes);
+        }
     }
 
     /// Sorts the rows by id (stable), then each chunk owns a range of ids: no two threads write one row.
     static void backward(
-            Workers workers, Operand dTable, Operand dy, Operand ids, float beta, int rows, int c, int vocabulary) {
-        long[] order = new long[rows];
-        for (int i = 0; i < rows; i++) {
-            order[i] = (long) id(ids, i, vocabulary) << 32 | i;
-        }
-        Arrays.sort(order);
+            Workers workers,
+            Operand dTable,
+            Operand dy,
+            Operand ids,
+            int firstId,
+            float beta,
+            int rows,
+            int c,
+            int tableRows) {
+        long[] order = sorted(ids, firstId, rows, tableRows);
         int perChunk = Math.max(1, Elementwise.CHUNK / Math.max(1, c));
-        workers.run(Math.ceilDiv(vocabulary, perChunk), (chunk, lane) -> {
+        workers.run(Math.ceilDiv(tableRows, perChunk), (chunk, lane) -> {
             int from = chunk * perChunk;
-            int to = Math.min(vocabulary, from + perChunk);
+            int to = Math.min(tableRows, from + perChunk);
             if (beta == 0f) {
                 Mem.zero(dTable.at((long) from * c), (long) (to - from) * c * dTable.elementBytes());
             }
             long sum = lane.floats(c);
             long scratch = lane.floats(c);
             int i = -1 - Arrays.binarySearch(order, ((long) from << 32) - 1);
-            while (i < rows && order[i] >>> 32 < to) {
+            while (i < order.length && order[i] >>> 32 < to) {
                 i = oneId(dTable, dy, order, i, c, sum, scratch, beta);
             }
         });
+    }
+
+    /// (row of the table, row of `dy`) of the ids that have one here.
+    private static long[] sorted(Operand ids, int firstId, int rows, int tableRows) {
+        long[] order = new long[rows];
+        int n = 0;
+        for (int i = 0; i < rows; i++) {
+            long row = (long) Mem.getInt(ids.at(i)) - firstId;
+            if (row >= 0 && row < tableRows) {
+                order[n++] = row << 32 | i;
+            }
+        }
+        long[] here = n == rows ? order : Arrays.copyOf(order, n);
+        Arrays.sort(here);
+        return here;
     }
 
     /// Adds up the rows of one id, from index `i` of the order on; returns the index after them.

@@ -121,21 +121,23 @@ final class Randoms {
             long seed,
             Operand counters,
             int site,
+            long first,
             float beta,
             long n) {
         Stream stream = new Stream(seed, Mem.getInt(counters.at(0)), Mem.getInt(counters.at(1)), site);
         float scale = p < 1f ? 1f / (1f - p) : 0f;
         // (word >>> 8) * 2^-24 >= p in integers: both sides are exact multiples or bounds of 2^-24
         int least = (int) Math.ceil(p * 0x1p24);
+        int before = (int) (first & 3); // words of the first block that belong to elements before
         workers.run(Elementwise.chunks(n), (chunk, lane) -> {
             long sx = lane.floats(Elementwise.BLOCK);
             long so = lane.floats(Elementwise.BLOCK);
-            long words = lane.floats(Elementwise.BLOCK);
+            long words = lane.floats(Elementwise.BLOCK + 4);
             long end = Math.min(n, (long) (chunk + 1) * Elementwise.CHUNK);
             for (long from = (long) chunk * Elementwise.CHUNK; from < end; from += Elementwise.BLOCK) {
                 int m = (int) Math.min(Elementwise.BLOCK, end - from);
-                words(words, stream, from / 4, (m + 3) / 4);
-                drop(so, x.read(from, m, sx), words, least, scale, m);
+                words(words, stream, (first + from) / 4, (before + m + 3) / 4);
+                drop(so, x.read(from, m, sx), words + 4L * before, least, scale, m);
                 Rows.store(out, from, m, so, sx, beta);
             }
         });

@@ -48,6 +48,12 @@ final class Checks {
         }
     }
 
+    static void notNegative(String op, String what, long value) {
+        if (value < 0) {
+            throw new IllegalArgumentException(op + ": " + what + " must not be negative, is " + value);
+        }
+    }
+
     static int positive(String op, String what, int value) {
         if (value <= 0) {
             throw new IllegalArgumentException(op + ": " + what + " must be positive, is " + value);

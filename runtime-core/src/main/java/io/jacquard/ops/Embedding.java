@@ -8,12 +8,23 @@ import io.jacquard.tensor.Tensor;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// `y[b, t] = table[ids[b, t]] + positions[t]`.
-record Embedding(Tensor table, Tensor ids, @Nullable Tensor positions) implements Node {
+/// `y[b, t] = table[ids[b, t] - firstId] + positions[t]`, zeros for the rows of other ranks' tables.
+record Embedding(
+        Tensor table, Tensor ids, int firstId, @Nullable Tensor positions) implements Node {
+    /// Of a whole table.
     static Tensor of(Tensor table, Tensor ids, @Nullable Tensor positions) {
+        Checks.rank("embedding", table, 2);
+        return of(table, ids, 0, table.shape().dim(0), positions, true);
+    }
+
+    /// Where not `addsPositions`, another rank adds them to the sum of which this is a part, and both have their
+    /// gradient. Ids are below `vocabulary`.
+    static Tensor of(
+            Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions, boolean addsPositions) {
         Checks.floating("embedding", table);
         Checks.rank("embedding", table, 2);
         Checks.dtype("embedding", "ids", ids, DType.I32);
+        Checks.notNegative("embedding", "the first id", firstId);
         int width = table.shape().last();
         if (positions != null) {
             Checks.sameDType("embedding", table, positions);
@@ -27,8 +38,8 @@ record Embedding(Tensor table, Tensor ids, @Nullable Tensor positions) implement
         int[] dims = java.util.Arrays.copyOf(ids.shape().toArray(), ids.shape().rank() + 1);
         dims[dims.length - 1] = width;
         Tensor y = Tensor.empty(Shape.of(dims), table.dtype());
-        table.kernels().embedding(y, table, ids, positions);
-        return y.from(new Embedding(table, ids, positions));
+        table.kernels().embedding(y, table, ids, firstId, vocabulary, addsPositions ? positions : null);
+        return y.from(new Embedding(table, ids, firstId, positions));
     }
 
     @Override
@@ -38,7 +49,7 @@ record Embedding(Tensor table, Tensor ids, @Nullable Tensor positions) implement
 
     @Override
     public void backward(Tensor dy, Gradients into) {
-        into.add(table, (d, beta) -> d.kernels().embeddingGrad(d, dy, ids, beta));
+        into.add(table, (d, beta) -> d.kernels().embeddingGrad(d, dy, ids, firstId, beta));
         if (positions != null) {
             into.add(positions, (d, beta) -> positionsGrad(d, dy, beta));
         }

@@ -1,6 +1,7 @@
 package io.jacquard.ops;
 
 import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -19,6 +20,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Thread**: the thread of the operands' session.
 public final class Ops {
+    private static final Group ALONE = new SoloGroup();
+
     private Ops() {}
 
     /// The matrix product `a[..., k] · b[k, m]`: `[..., m]`.
@@ -79,7 +82,13 @@ public final class Ops {
     /// `site` and the element's index: nothing is stored. What is kept is multiplied by `1 / (1 - p)`; `p` is in
     /// [0, 1).
     public static Tensor dropout(Tensor x, float p, long seed, Tensor counters, int site) {
-        return Dropout.of(x, p, seed, counters, site);
+        return Dropout.of(x, p, seed, counters, site, 0);
+    }
+
+    /// [#dropout] of a part of a tensor, with the part of its mask: the first element of `x` is element `first` of
+    /// the whole. A multiple of 4, which ranks that divide rows always have, is faster.
+    public static Tensor dropout(Tensor x, float p, long seed, Tensor counters, int site, long first) {
+        return Dropout.of(x, p, seed, counters, site, first);
     }
 
     /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`;
@@ -120,17 +129,38 @@ public final class Ops {
         return Embedding.of(table, ids, positions);
     }
 
+    /// [#embedding] where `table` is the rows of ids `firstId` on of a larger one, and other ids give zeros, so
+    /// that the sum over the ranks that divide the table is the whole ([#allReduce], [#scatterRows]). Positions are
+    /// added only where `addsPositions`, by one of the ranks, while their gradient is computed on each.
+    public static Tensor embedding(
+            Tensor table, Tensor ids, int firstId, @Nullable Tensor positions, boolean addsPositions) {
+        // which ids there are is not known here: none is refused but the negative ones
+        return Embedding.of(table, ids, firstId, Integer.MAX_VALUE, positions, addsPositions);
+    }
+
     /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`.
     /// Rows with a negative label do not count. **Overwrites the logits** with their gradient. `scale` is F32
     /// `[1]`, usually 1 / valid tokens of the whole optimizer step.
     public static Tensor crossEntropy(Tensor logits, Tensor labels, Tensor scale) {
-        return CrossEntropy.of(logits, labels, scale);
+        return CrossEntropy.of(logits, labels, scale, 0, ALONE);
+    }
+
+    /// [#crossEntropy] where the ranks of `group` divide the columns: `logits` `[..., c]`, c being at least 1 and
+    /// not necessarily the same on all ranks, are those of labels `firstLabel` on. `labels` are the same on all
+    /// ranks, and so is the loss, to the bit; it is infinite where no rank has a label.
+    public static Tensor crossEntropy(Tensor logits, Tensor labels, Tensor scale, int firstLabel, Group group) {
+        return CrossEntropy.of(logits, labels, scale, firstLabel, group);
     }
 
     /// The cross entropy of each of n rows of `logits` `[..., V]`, F32 `[n]`, 0 where the label is negative;
     /// without a gradient, and the logits stay as they are.
     public static Tensor tokenLosses(Tensor logits, Tensor labels) {
-        return CrossEntropy.losses(logits, labels);
+        return CrossEntropy.losses(logits, labels, 0, ALONE, null);
+    }
+
+    /// [#tokenLosses] where the ranks of `group` divide the columns of the logits, as in [#crossEntropy].
+    public static Tensor tokenLosses(Tensor logits, Tensor labels, int firstLabel, Group group) {
+        return CrossEntropy.losses(logits, labels, firstLabel, group, null);
     }
 
     /// The same values in dtype `to`, rounded to nearest even; `x` itself where it has that dtype.

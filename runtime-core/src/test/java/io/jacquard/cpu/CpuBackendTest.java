@@ -92,7 +92,7 @@ final class CpuBackendTest {
             Tensor out = Tensor.zeros(Shape.of(2, 2), DType.F32);
             Tensor ids = Tensor.of(Shape.of(2), 1, 4);
             IllegalArgumentException e = assertThrows(
-                    IllegalArgumentException.class, () -> out.kernels().embedding(out, table, ids, null));
+                    IllegalArgumentException.class, () -> out.kernels().embedding(out, table, ids, 0, 4, null));
             assertEquals("embedding: id 4 at index 1 is not in the table of 4 rows", e.getMessage());
             Tensor losses = Tensor.zeros(Shape.of(2), DType.F32);
             e = assertThrows(IllegalArgumentException.class, () -> out.kernels().crossEntropy(losses, out, ids, null));

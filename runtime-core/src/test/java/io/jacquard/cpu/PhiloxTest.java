@@ -62,7 +62,7 @@ final class PhiloxTest {
             x.kernels().random(x, 0f, seed, 0x89abcdef);
             float[] drawn = x.toFloats();
             x.kernels().fill(x, 1f);
-            x.kernels().dropout(x, x, 0.3f, seed, Tensor.of(Shape.of(2), -5, 0x1234), 0x89abcdef, 0f);
+            x.kernels().dropout(x, x, 0.3f, seed, Tensor.of(Shape.of(2), -5, 0x1234), 0x89abcdef, 0, 0f);
             float[] dropped = x.toFloats();
             int[] words = new int[4];
             for (int i = 0; i < drawn.length; i++) {

@@ -89,7 +89,7 @@ final class ThreadCountTest {
         Tensor losses = random(DType.F32, B * T);
         k.crossEntropy(losses, logits, ids(B * T, V), Tensor.of(Shape.of(1), 0.125f));
         Tensor dTable = random(DType.F32, V, C);
-        k.embeddingGrad(dTable, dy, ids(B * T, 40), 1f);
+        k.embeddingGrad(dTable, dy, ids(B * T, 40), 0, 1f);
         out.addAll(List.of(y, mean, rstd, dx, dw, db, sums, logits, losses, dTable));
     }
 
@@ -132,7 +132,7 @@ final class ThreadCountTest {
                 0.1f,
                 1f);
         Tensor dropped = random(type, n);
-        k.dropout(dropped, g, 0.1f, 5, Tensor.of(Shape.of(2), 4, 1), 77, 1f);
+        k.dropout(dropped, g, 0.1f, 5, Tensor.of(Shape.of(2), 4, 1), 77, 0, 1f);
         out.addAll(List.of(norm, sum, master, m, v, values, dropped));
     }
 

@@ -170,6 +170,25 @@ final class GradientCases {
                 }),
                 new Case("scatterRows", 3, List.of(own(2, 3, 2)), false, (g, in) -> Ops.scatterRows(in.get(0), g)),
                 new Case(
+                        "embedding divided over ranks",
+                        2,
+                        List.of(own(2, 3), same(5, 3)),
+                        true,
+                        (g, in) -> Ops.allReduce(
+                                Ops.embedding(in.get(0), ids(), 2 * g.rank(), in.get(1), g.rank() == 1), g)),
+                new Case(
+                        "crossEntropy divided over ranks",
+                        3,
+                        List.of(own(3, 2)),
+                        true,
+                        (g, in) -> Ops.crossEntropy(
+                                Ops.scale(in.get(0), 1f),
+                                Tensor.of(Shape.of(3), 2, -1, 5),
+                                Tensor.of(Shape.of(1), 0.5f),
+                                2 * g.rank(),
+                                g)),
+                new Case("dropout divided over ranks", 2, List.of(own(3, 3)), false, GradientCases::droppedRows),
+                new Case(
                         "layers divided over ranks",
                         3,
                         List.of(same(2, 3), own(2, 3), own(2), own(4, 2), same(4)),
@@ -181,6 +200,10 @@ final class GradientCases {
                         List.of(own(1, 3), own(2, 3), own(2), own(4, 2), same(4)),
                         false,
                         (g, in) -> Ops.scatterRows(divided(g, Ops.gatherRows(in.get(0), g), in), g)));
+    }
+
+    private static Tensor droppedRows(Group g, List<Tensor> in) {
+        return Ops.dropout(in.get(0), 0.4f, 7, Tensor.of(Shape.of(2), 3, 1), 5, 9L * g.rank());
     }
 
     /// Two linear layers, the first divided by its outputs and the second by its inputs; rank 1 adds the bias.

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
 import io.jacquard.group.Group;
+import io.jacquard.group.LocalGroup;
 import io.jacquard.group.Pending;
 import io.jacquard.group.SoloGroup;
 import io.jacquard.tensor.DType;
@@ -114,5 +115,36 @@ final class GroupOpsTest {
     @Test
     void actionsRunWhereOnlyWeightsWantGradients() {
         actionsSeeWholeGradients(false, false);
+    }
+
+    private static final float[][] LOGITS = {{0.5f, -2f, 3f, 1f, 0.25f}, {-1f, 4f, 0f, 2f, -0.5f}, {1f, 1f, 1f, 1f, 1f}
+    };
+
+    /// Columns `from` to `to` (exclusive).
+    private static Tensor logits(int from, int to) {
+        float[] values = new float[LOGITS.length * (to - from)];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = LOGITS[i / (to - from)][from + i % (to - from)];
+        }
+        return Tensor.of(Shape.of(LOGITS.length, to - from), values);
+    }
+
+    @Test
+    void lossesOfDividedLogitsAreThoseOfWholeOnes() {
+        LocalGroup.run(2, g -> {
+            try (Session session = Session.open("cpu")) {
+                try (var _ = Scope.open("test")) {
+                    Tensor labels = Tensor.of(Shape.of(3), 4, -1, 1);
+                    float[] whole = Ops.tokenLosses(logits(0, 5), labels).toFloats();
+                    Tensor part = g.rank() == 0 ? logits(0, 2) : logits(2, 5);
+                    float[] before = part.toFloats();
+                    float[] losses =
+                            Ops.tokenLosses(part, labels, 2 * g.rank(), g).toFloats();
+                    assertArrayEquals(whole, losses, 2 * Math.ulp(4f));
+                    assertArrayEquals(before, part.toFloats(), "the logits stay");
+                }
+                assertEquals(0, session.usedBytes());
+            }
+        });
     }
 }

@@ -113,6 +113,16 @@ final class OpsMessagesTest {
         refused(
                 "embedding: 3 tokens of width 5 need as many positions; there are [2, 5]",
                 () -> Ops.embedding(t(4, 5), ids, t(2, 5)));
+        refused("embedding: expected 2 dimensions, got [5]", () -> Ops.embedding(t(5), ids, null));
+        refused(
+                "embedding: the first id must not be negative, is -3",
+                () -> Ops.embedding(t(4, 5), ids, -3, null, true));
+        refused(
+                "crossEntropy: the first label must not be negative, is -1",
+                () -> Ops.tokenLosses(t(2, 3, 4), ids, -1, new SoloGroup()));
+        refused(
+                "crossEntropy: a group of one has all labels, from 0 on; the first of [2, 3, 4] F32 is 4",
+                () -> Ops.crossEntropy(t(2, 3, 4), ids, t(1), 4, new SoloGroup()));
         refused(
                 "crossEntropy: labels [2] I32 must have 6 elements",
                 () -> Ops.crossEntropy(t(2, 3, 4), t(DType.I32, 2), t(1)));
@@ -121,6 +131,9 @@ final class OpsMessagesTest {
         refused(
                 "dropout: the probability must be in [0, 1), is 1.0",
                 () -> Ops.dropout(t(2), 1f, 0, t(DType.I32, 2), 0));
+        refused(
+                "dropout: the index of the first element must not be negative, is -4",
+                () -> Ops.dropout(t(2), 0.5f, 0, t(DType.I32, 2), 0, -4));
         refused("dropout: counters [3] I32 must have 2 elements", () -> Ops.dropout(t(2), 0.5f, 0, t(DType.I32, 3), 0));
     }
 

@@ -108,8 +108,8 @@ final class CudaKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta) {
-        pointwise.dropout(out, x, p, seed, counters, site, beta);
+    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, long first, float beta) {
+        pointwise.dropout(out, x, p, seed, counters, site, first, beta);
     }
 
     // ---- matrix products
@@ -215,18 +215,30 @@ final class CudaKernels implements Kernels, AutoCloseable {
     // ---- tokens
 
     @Override
-    public void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions) {
-        token.embedding(out, table, ids, positions);
+    public void embedding(
+            Tensor out, Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions) {
+        token.embedding(out, table, ids, firstId, positions);
     }
 
     @Override
-    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta) {
-        token.embeddingGrad(dTable, dy, ids, beta);
+    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, int firstId, float beta) {
+        token.embeddingGrad(dTable, dy, ids, firstId, beta);
     }
 
     @Override
     public void crossEntropy(Tensor losses, Tensor logits, Tensor labels, @Nullable Tensor scale) {
         token.crossEntropy(losses, logits, labels, scale);
+    }
+
+    @Override
+    public void crossEntropyStats(Tensor stats, Tensor logits, Tensor labels, int firstLabel) {
+        token.crossEntropyStats(stats, logits, labels, firstLabel);
+    }
+
+    @Override
+    public void crossEntropyShard(
+            Tensor losses, Tensor logits, Tensor labels, int firstLabel, Tensor stats, @Nullable Tensor scale) {
+        token.crossEntropyShard(losses, logits, labels, firstLabel, stats, scale);
     }
 
     // ---- optimizers, over flat tensors

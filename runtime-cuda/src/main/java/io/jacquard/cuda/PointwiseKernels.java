@@ -120,7 +120,7 @@ final class PointwiseKernels {
                 .run(blocks(dy), THREADS);
     }
 
-    void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta) {
+    void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, long first, float beta) {
         // (word >>> 8) * 2^-24 >= p in integers: both sides are multiples or bounds of 2^-24
         int least = (int) Math.ceil(p * 0x1p24);
         start(dropout, x)
@@ -131,6 +131,7 @@ final class PointwiseKernels {
                 .int64(seed)
                 .tensor(counters)
                 .int32(site)
+                .int64(first)
                 .float32(beta)
                 .int64(out.size())
                 .run(blocks(out), THREADS);

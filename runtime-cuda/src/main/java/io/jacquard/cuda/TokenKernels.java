@@ -25,6 +25,8 @@ final class TokenKernels {
     private final Launcher launcher;
     private final Kernel[] embedding;
     private final Kernel[] crossEntropy;
+    private final Kernel[] crossEntropyStats;
+    private final Kernel[] crossEntropyShard;
     private final Kernel[] fill;
     private final Kernel sort;
     private final Kernel merge;
@@ -36,6 +38,8 @@ final class TokenKernels {
         this.launcher = launcher;
         embedding = launcher.floats("embedding");
         crossEntropy = launcher.floats("cross_entropy");
+        crossEntropyStats = launcher.floats("cross_entropy_stats");
+        crossEntropyShard = launcher.floats("cross_entropy_shard");
         fill = launcher.floats("fill");
         sort = launcher.kernel("token_sort");
         merge = launcher.kernel("token_merge");
@@ -49,13 +53,15 @@ final class TokenKernels {
         join = launcher.floats("token_join");
     }
 
-    void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions) {
+    void embedding(Tensor out, Tensor table, Tensor ids, int firstId, @Nullable Tensor positions) {
         if (out.size() == 0) {
             return;
         }
         launcher.start(embedding[out.dtype().ordinal()])
                 .tensor(out)
                 .tensor(table)
+                .int32(firstId)
+                .int32(table.shape().dim(0))
                 .tensor(ids)
                 .tensor(positions)
                 .int64(ids.size())
@@ -64,7 +70,7 @@ final class TokenKernels {
                 .run(launcher.blocks(ids.size(), ROW_THREADS / 32), ROW_THREADS);
     }
 
-    void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta) {
+    void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, int firstId, float beta) {
         if (beta == 0 && dTable.size() > 0) {
             launcher.start(fill[dTable.dtype().ordinal()])
                     .tensor(dTable)
@@ -81,7 +87,8 @@ final class TokenKernels {
         long keyBytes = (n * 8L + 255) / 256 * 256;
         long keys = launcher.workspace(2 * keyBytes + 2L * tiles * columns * Float.BYTES);
         long partials = keys + 2 * keyBytes;
-        long sorted = sort(keys, keys + keyBytes, ids, n);
+        sortRuns(keys, dTable, ids, firstId);
+        long sorted = merge(keys, keys + keyBytes, n);
         Kernel[] sum = dTable.dtype() == DType.F32 ? gradIntoF32 : grad;
         launcher.start(sum[dy.dtype().ordinal()])
                 .tensor(dTable)
@@ -103,18 +110,30 @@ final class TokenKernels {
                 .run(Math.ceilDiv(n, TILE), RowGroups.threads(columns, each, ROW_THREADS));
     }
 
-    /// Sorts the keys (id, row) of all `n` ids into `keys` or `spare`; returns which.
-    private long sort(long keys, long spare, Tensor ids, int n) {
-        int run = Math.clamp(2L * Integer.highestOneBit(Math.max(1, n - 1)), 2, MOST_SORTED);
+    /// How many of `n` keys a block sorts: a power of two.
+    private static int run(int n) {
+        return Math.clamp(2L * Integer.highestOneBit(Math.max(1, n - 1)), 2, MOST_SORTED);
+    }
+
+    /// Sorts the keys (row of the table, row of dy) of all ids in runs.
+    private void sortRuns(long keys, Tensor dTable, Tensor ids, int firstId) {
+        int n = Math.toIntExact(ids.size());
+        int run = run(n);
         launcher.start(sort)
                 .pointer(keys)
+                .int32(firstId)
+                .int32(dTable.shape().dim(0))
                 .tensor(ids)
                 .int32(n)
                 .int32(run)
                 .run(Math.ceilDiv(n, run), 1, 1, RowGroups.threads(run / 2, 1, SORT_THREADS), run * Long.BYTES);
+    }
+
+    /// Merges the sorted runs into one, in `keys` or `spare`; returns which.
+    private long merge(long keys, long spare, int n) {
         long from = keys;
         long to = spare;
-        for (long length = run; length < n; length *= MERGED) {
+        for (long length = run(n); length < n; length *= MERGED) {
             launcher.start(merge)
                     .pointer(to)
                     .pointer(from)
@@ -132,15 +151,46 @@ final class TokenKernels {
         if (labels.size() == 0) {
             return;
         }
-        int columns = RowGroups.columns(logits);
         launcher.start(crossEntropy[logits.dtype().ordinal()])
                 .tensor(losses)
                 .tensor(logits)
                 .tensor(labels)
                 .tensor(scale)
-                .int32(columns)
-                .run(
-                        Math.toIntExact(labels.size()),
-                        RowGroups.threads(columns, RowGroups.vector(logits), LOSS_THREADS));
+                .int32(RowGroups.columns(logits))
+                .run(Math.toIntExact(labels.size()), lossThreads(logits));
+    }
+
+    private static int lossThreads(Tensor logits) {
+        return RowGroups.threads(RowGroups.columns(logits), RowGroups.vector(logits), LOSS_THREADS);
+    }
+
+    void crossEntropyStats(Tensor stats, Tensor logits, Tensor labels, int firstLabel) {
+        if (labels.size() == 0) {
+            return;
+        }
+        launcher.start(crossEntropyStats[logits.dtype().ordinal()])
+                .tensor(stats)
+                .tensor(logits)
+                .tensor(labels)
+                .int32(firstLabel)
+                .int32(RowGroups.columns(logits))
+                .run(Math.toIntExact(labels.size()), lossThreads(logits));
+    }
+
+    void crossEntropyShard(
+            Tensor losses, Tensor logits, Tensor labels, int firstLabel, Tensor stats, @Nullable Tensor scale) {
+        if (labels.size() == 0) {
+            return;
+        }
+        launcher.start(crossEntropyShard[logits.dtype().ordinal()])
+                .tensor(losses)
+                .tensor(logits)
+                .tensor(labels)
+                .int32(firstLabel)
+                .tensor(stats)
+                .int32(stats.shape().dim(0))
+                .tensor(scale)
+                .int32(RowGroups.columns(logits))
+                .run(Math.toIntExact(labels.size()), scale == null ? 32 : lossThreads(logits));
     }
 }

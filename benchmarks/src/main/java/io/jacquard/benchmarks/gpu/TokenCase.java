@@ -97,7 +97,7 @@ final class TokenCase {
 
         @Override
         public List<Consumer<Kernels>> launches() {
-            return List.of(k -> k.embeddingGrad(table, dy, ids, 0f));
+            return List.of(k -> k.embeddingGrad(table, dy, ids, 0, 0f));
         }
 
         @Override

@@ -69,8 +69,9 @@ public interface Kernels {
 
     /// Inverted dropout: `out = x / (1 - p)` where kept, else 0, `+ beta * out`. The mask is a pure function of
     /// (`seed`, `counters` = I32 {step, micro-batch} on the device, `site`, element index), so that the gradient is
-    /// the same call.
-    void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta);
+    /// the same call. Element i of `x` has index `first + i`: of a tensor that ranks divide, each draws its part of
+    /// the one mask.
+    void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, long first, float beta);
 
     // ---- matrix products
 
@@ -158,15 +159,31 @@ public interface Kernels {
 
     // ---- tokens
 
-    /// `out[n, c] = table[ids[n]]`, plus `positions[t]` (t = index in the last dimension of `ids`) when not null.
-    void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions);
+    /// `out[n, c] = table[ids[n] - firstId]`, zeros where that is no row of `table`, plus `positions[t]` (t = index
+    /// in the last dimension of `ids`) when not null: `table` may be rows of a larger one. Ids are below
+    /// `vocabulary`, whoever has their rows; a backend may refuse others.
+    void embedding(Tensor out, Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions);
 
-    /// `dTable[id] = beta * dTable[id] + sum of the rows of dy with that id`, in order of rows.
-    void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta);
+    /// `dTable[r] = beta * dTable[r] + sum of the rows of dy with id firstId + r`, in order of rows; other ids are
+    /// ignored.
+    void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, int firstId, float beta);
 
     /// Softmax cross entropy of each row: `losses[n]` (F32, 0 where the label is negative). When `scale` (F32
     /// `[1]`) is not null, `logits` are overwritten by their gradient of `scale * sum(losses)`.
     void crossEntropy(Tensor losses, Tensor logits, Tensor labels, @Nullable Tensor scale);
+
+    /// What [#crossEntropyShard] has to know of columns `firstLabel` on of larger logits, `logits` being `[n, c]`
+    /// of them: `stats`, F32 `[3, n]`, is of each row the largest logit (at least the lowest finite F32), the sum
+    /// of `exp(logit - largest)`, and the logit of the label, -inf where the label is another column. Of a row with
+    /// a negative label it is what it would be without columns: lowest, 0, -inf.
+    void crossEntropyStats(Tensor stats, Tensor logits, Tensor labels, int firstLabel);
+
+    /// [#crossEntropy] of logits whose columns ranks divide, those from `firstLabel` on being here: `losses[n]` are
+    /// of the whole rows, from the `stats` of all ranks, F32 `[ranks, 3, n]`, and the same bits on each; infinite
+    /// where no rank has the label. When `scale` is not null, the logits that are here are overwritten by their
+    /// gradient.
+    void crossEntropyShard(
+            Tensor losses, Tensor logits, Tensor labels, int firstLabel, Tensor stats, @Nullable Tensor scale);
 
     // ---- optimizers, over flat tensors
 

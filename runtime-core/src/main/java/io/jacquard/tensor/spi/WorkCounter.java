@@ -150,7 +150,7 @@ final class WorkCounter implements Kernels {
 
     /// (2 + beta) n s; 20 n
     @Override
-    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, float beta) {
+    public void dropout(Tensor out, Tensor x, float p, long seed, Tensor counters, int site, long first, float beta) {
         streams(bytes(x, counters) + written(out, beta), 20 * out.size());
     }
 
@@ -280,16 +280,17 @@ final class WorkCounter implements Kernels {
 
     // ---- tokens
 
-    /// 2 n c s + 4 n, and the positions' T c s; n c
+    /// 2 n c s + 4 n, and the positions' T c s; n c. Of ids that have a row here, in both directions.
     @Override
-    public void embedding(Tensor out, Tensor table, Tensor ids, @Nullable Tensor positions) {
+    public void embedding(
+            Tensor out, Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions) {
         long position = positions == null ? 0 : out.dtype().bytes(last(ids) * last(out));
         streams(2 * bytes(out) + bytes(ids) + position, out.size());
     }
 
     /// n c s + 4 n, and the table: whole where it is overwritten, else at most n rows read and written; n c
     @Override
-    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, float beta) {
+    public void embeddingGrad(Tensor dTable, Tensor dy, Tensor ids, int firstId, float beta) {
         long rows = beta == 0f
                 ? bytes(dTable)
                 : 2 * Math.min(bytes(dTable), dTable.dtype().bytes(dy.size()));
@@ -301,6 +302,22 @@ final class WorkCounter implements Kernels {
     public void crossEntropy(Tensor losses, Tensor logits, Tensor labels, @Nullable Tensor scale) {
         int passes = scale == null ? 1 : 2;
         streams(passes * bytes(logits) + bytes(losses, labels, scale), 5L * passes * logits.size());
+    }
+
+    /// n c s + 16 n; 5 n c
+    @Override
+    public void crossEntropyStats(Tensor stats, Tensor logits, Tensor labels, int firstLabel) {
+        streams(bytes(stats, logits, labels), 5 * logits.size());
+    }
+
+    /// 8 n + 12 n for each rank; 5 n for each rank. With the gradient 2 n c s more; 5 n c more
+    @Override
+    public void crossEntropyShard(
+            Tensor losses, Tensor logits, Tensor labels, int firstLabel, Tensor stats, @Nullable Tensor scale) {
+        long changed = scale == null ? 0 : 1;
+        streams(
+                2 * changed * bytes(logits) + bytes(losses, labels, stats, scale),
+                5 * changed * logits.size() + 5 * stats.size() / 3);
     }
 
     // ---- optimizers

@@ -38,6 +38,7 @@ public abstract class KernelsContract {
         NormCases.into(table);
         AttentionCases.into(table);
         TokenCases.into(table);
+        PartCases.into(table);
         OptimizerCases.into(table);
         RandomCases.into(table);
         SpecialCases.into(table);

@@ -26,9 +26,14 @@ final class RandomCases {
             for (int n : SIZES) {
                 prefix(table, dtype, n);
                 for (float beta = 0; beta <= 1; beta++) {
-                    dropout(table, dtype, n, 0.25f, beta);
+                    dropout(table, dtype, n, 0, 0.25f, beta);
                 }
-                dropout(table, dtype, n, 0f, 0);
+                dropout(table, dtype, n, 0, 0f, 0);
+            }
+            // blocks of the generator begin at multiples of 4; their index has more than 32 bits
+            for (long first : new long[] {1, 2, 3, 4, 256, (5L << 34) + 8, (5L << 34) + 15}) {
+                dropout(table, dtype, 33, first, 0.25f, 1);
+                dropout(table, dtype, 1023, first, 0.25f, 0);
             }
             mask(table, dtype);
         }
@@ -147,17 +152,18 @@ final class RandomCases {
         assertTrue(different > got.length - 3, got.length - different + " values repeat");
     }
 
-    private static void dropout(Table table, DType dtype, int n, float p, float beta) {
-        table.add("dropout", n + " p " + p + " beta " + beta + " " + dtype, t -> {
+    private static void dropout(Table table, DType dtype, int n, long first, float p, float beta) {
+        String from = first == 0 ? "" : " from " + first;
+        table.add("dropout", n + from + " p " + p + " beta " + beta + " " + dtype, t -> {
             Operand x = t.in("x", dtype, (r, _) -> 1 + r.nextDouble(), n);
             Operand counters = t.in("counters", DType.I32, values(12, 1), 2);
             Operand out = t.out("out", dtype, beta, n);
-            t.run(k -> k.dropout(out.tensor(), x.tensor(), p, SEED, counters.tensor(), 9, beta));
+            t.run(k -> k.dropout(out.tensor(), x.tensor(), p, SEED, counters.tensor(), 9, first, beta));
             t.expectThat(out, got -> {
                 int[] words = new int[4];
                 for (int i = 0; i < n; i++) {
-                    Philox.block(words, SEED, 12, 1, 9, i / 4);
-                    boolean keep = Philox.uniform(words[i % 4]) >= p;
+                    Philox.block(words, SEED, 12, 1, 9, (first + i) / 4);
+                    boolean keep = Philox.uniform(words[(int) ((first + i) % 4)]) >= p;
                     double before = beta == 0 ? 0 : out.initial()[i];
                     double expected = before + (keep ? x.initial()[i] / (1 - p) : 0);
                     double error = keep ? Numbers.ulp(dtype, expected) + Numbers.ulp(DType.F32, 4) : 0;
@@ -178,13 +184,14 @@ final class RandomCases {
             Operand out = t.out("out", dtype, n);
             Operand dx = t.out("dx", DType.F32, n);
             Operand shorter = t.out("shorter", dtype, 4097);
+            Operand rest = t.out("rest", dtype, n - 4097);
             Operand[] others = new Operand[4];
             for (int i = 0; i < others.length; i++) {
                 others[i] = t.out("other" + i, dtype, n);
             }
             t.run(k -> {
-                k.dropout(out.tensor(), x.tensor(), p, SEED, counters.tensor().rows(0, 1), 9, 0f);
-                k.dropout(dx.tensor(), dy.tensor(), p, SEED, counters.tensor().rows(0, 1), 9, 0f);
+                k.dropout(out.tensor(), x.tensor(), p, SEED, counters.tensor().rows(0, 1), 9, 0, 0f);
+                k.dropout(dx.tensor(), dy.tensor(), p, SEED, counters.tensor().rows(0, 1), 9, 0, 0f);
                 k.dropout(
                         shorter.tensor(),
                         x.tensor().slice(0, shorter.tensor().shape()),
@@ -192,6 +199,16 @@ final class RandomCases {
                         SEED,
                         counters.tensor().rows(0, 1),
                         9,
+                        0,
+                        0f);
+                k.dropout(
+                        rest.tensor(),
+                        x.tensor().slice(4097, rest.tensor().shape()),
+                        p,
+                        SEED,
+                        counters.tensor().rows(0, 1),
+                        9,
+                        4097,
                         0f);
                 k.dropout(
                         others[0].tensor(),
@@ -200,6 +217,7 @@ final class RandomCases {
                         SEED + 1,
                         counters.tensor().rows(0, 1),
                         9,
+                        0,
                         0f);
                 k.dropout(
                         others[1].tensor(),
@@ -208,6 +226,7 @@ final class RandomCases {
                         SEED,
                         counters.tensor().rows(0, 1),
                         10,
+                        0,
                         0f);
                 k.dropout(
                         others[2].tensor(),
@@ -216,6 +235,7 @@ final class RandomCases {
                         SEED,
                         counters.tensor().rows(1, 2),
                         9,
+                        0,
                         0f);
                 k.dropout(
                         others[3].tensor(),
@@ -224,6 +244,7 @@ final class RandomCases {
                         SEED,
                         counters.tensor().rows(2, 3),
                         9,
+                        0,
                         0f);
             });
             t.expectThat(
@@ -231,6 +252,9 @@ final class RandomCases {
             t.expectThat(dx, got -> assertEquals(0, differences(out.got(), got), "the gradient's mask differs"));
             t.expectThat(
                     shorter, got -> assertEquals(0, differences(got, out.got()), "the shorter tensor's mask differs"));
+            t.expectThat(
+                    rest,
+                    got -> assertArrayEquals(Arrays.copyOfRange(out.got(), 4097, n), got, "the rest of the tensor"));
             for (Operand other : others) {
                 // independent masks differ in 2 p (1 - p) of all places
                 double expected = 2 * p * (1 - p);

@@ -129,6 +129,22 @@ final class ReferenceRows {
         return y;
     }
 
+    /// Of each row with a label; at least the lowest float.
+    static double[] largest(double[] logits, int c, double[] labels) {
+        return Reference.map(
+                Arithmetic.EXACT,
+                labels.length,
+                (_, n) -> labels[n] < 0 ? -Float.MAX_VALUE : Math.max(-Float.MAX_VALUE, max(logits, n * c, c)));
+    }
+
+    /// Of `exp(logit - max)` of each row with a label.
+    static double[] sums(Arithmetic m, double[] logits, int c, double[] labels, double[] max) {
+        return Reference.map(
+                m,
+                labels.length,
+                (_, n) -> labels[n] < 0 ? 0 : m.sum(c, i -> m.exp(m.add(logits[n * c + i], -max[n]))));
+    }
+
     static double[] crossEntropyGrad(Arithmetic m, double[] logits, int c, double[] labels, double scale) {
         double[] dx = softmax(m, logits, c);
         for (int i = 0; i < dx.length; i++) {

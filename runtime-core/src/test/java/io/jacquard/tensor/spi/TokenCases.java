@@ -67,7 +67,12 @@ final class TokenCases {
             @Nullable Operand positions = withPositions ? t.in("positions", dtype, normal(1), s[1] + 3, c) : null;
             Operand out = t.out("out", dtype, s[0], s[1], c);
             t.run(k -> k.embedding(
-                    out.tensor(), weights.tensor(), ids.tensor(), positions == null ? null : positions.tensor()));
+                    out.tensor(),
+                    weights.tensor(),
+                    ids.tensor(),
+                    0,
+                    s[2],
+                    positions == null ? null : positions.tensor()));
             t.expectExactly(out, Reference.map(Arithmetic.EXACT, s[0] * s[1] * c, (_, i) -> {
                 double p = positions == null ? 0 : positions.initial()[i / c % s[1] * c + i % c];
                 return weights.initial()[(int) ids.initial()[i / c] * c + i % c] + p;
@@ -87,14 +92,14 @@ final class TokenCases {
                     Operand dy = t.in("dy", dtype, normal(1), s[0], s[1], s[3]);
                     Operand ids = t.in("ids", DType.I32, below(s[2]), s[0], s[1]);
                     Operand dTable = t.out("dTable", result, b1, s[2], s[3]);
-                    t.run(k -> k.embeddingGrad(dTable.tensor(), dy.tensor(), ids.tensor(), b1));
+                    t.run(k -> k.embeddingGrad(dTable.tensor(), dy.tensor(), ids.tensor(), 0, b1));
                     t.expect(dTable, b1, m -> scattered(m, dy.initial(), ids.initial(), s));
                 });
             }
         }
     }
 
-    private static double[] scattered(Arithmetic m, double[] dy, double[] ids, int[] s) {
+    static double[] scattered(Arithmetic m, double[] dy, double[] ids, int[] s) {
         double[] y = new double[s[2] * s[3]];
         for (int i = 0; i < dy.length; i++) {
             int at = (int) ids[i / s[3]] * s[3] + i % s[3];

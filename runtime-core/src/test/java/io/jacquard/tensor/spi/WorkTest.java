@@ -116,7 +116,7 @@ final class WorkTest {
         streams(3 * 2 * n, 16 * n, k -> k.geluGrad(x, y, x, 0f));
         streams(3 * n, 8 * n / 2, k -> k.swiGlu(bf16(N, C / 2), x));
         streams(7 * n, 16 * n / 2, k -> k.swiGluGrad(y, bf16(N, C / 2), x, 1f));
-        streams(3 * 2 * n + 8, 20 * n, k -> k.dropout(y, x, 0.1f, 1, i32(2), 1, 1f));
+        streams(3 * 2 * n + 8, 20 * n, k -> k.dropout(y, x, 0.1f, 1, i32(2), 1, 0, 1f));
     }
 
     private void products() {
@@ -189,13 +189,20 @@ final class WorkTest {
         Tensor table = bf16(rows, C);
         Tensor ids = i32(2, T);
         Tensor x = bf16(2, T, C);
-        streams(2 * 2 * N * C + 4 * N, N * C, k -> k.embedding(x, table, ids, null));
-        streams(2 * 2 * N * C + 4 * N + 2 * T * C, N * C, k -> k.embedding(x, table, ids, bf16(50, C)));
-        streams(2 * N * C + 4 * N + 4 * rows * C, N * C, k -> k.embeddingGrad(f32(rows, C), x, ids, 0f));
-        streams(2 * N * C + 4 * N + 2 * 4 * N * C, N * C, k -> k.embeddingGrad(f32(rows, C), x, ids, 1f));
-        streams(2 * N * C + 4 * N + 2 * 4 * 2 * C, N * C, k -> k.embeddingGrad(f32(2, C), x, ids, 1f));
+        streams(2 * 2 * N * C + 4 * N, N * C, k -> k.embedding(x, table, ids, 0, rows, null));
+        streams(2 * 2 * N * C + 4 * N + 2 * T * C, N * C, k -> k.embedding(x, table, ids, 0, rows, bf16(50, C)));
+        streams(2 * N * C + 4 * N + 4 * rows * C, N * C, k -> k.embeddingGrad(f32(rows, C), x, ids, 0, 0f));
+        streams(2 * N * C + 4 * N + 2 * 4 * N * C, N * C, k -> k.embeddingGrad(f32(rows, C), x, ids, 0, 1f));
+        streams(2 * N * C + 4 * N + 2 * 4 * 2 * C, N * C, k -> k.embeddingGrad(f32(2, C), x, ids, 0, 1f));
         streams(2 * N * C + 8 * N, 5 * N * C, k -> k.crossEntropy(f32(N), x, i32(N), null));
         streams(4 * N * C + 8 * N + 4, 10 * N * C, k -> k.crossEntropy(f32(N), x, i32(N), f32(1)));
+        streams(2 * N * C + 16 * N, 5 * N * C, k -> k.crossEntropyStats(f32(3, N), x, i32(N), 5));
+        Tensor stats = f32(2, 3, N);
+        streams(32 * N, 10 * N, k -> k.crossEntropyShard(f32(N), x, i32(N), 5, stats, null));
+        streams(
+                4 * N * C + 32 * N + 4,
+                5 * N * C + 10 * N,
+                k -> k.crossEntropyShard(f32(N), x, i32(N), 5, stats, f32(1)));
     }
 
     private void optimizers() {
