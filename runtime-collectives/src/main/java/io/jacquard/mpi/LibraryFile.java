@@ -3,6 +3,7 @@ package io.jacquard.mpi;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.jacquard.line.NativeEnvironment;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -42,11 +43,7 @@ record LibraryFile(String name, SymbolLookup symbols) {
     }
 
     static LibraryFile open(List<String> candidates) {
-        // UCX, below MPICH and below Open MPI on InfiniBand, installs handlers for the signals by which the JVM finds
-        // null pointers, and ends the process at the first one; PSM likewise. They look here when they are loaded.
-        setenv("UCX_ERROR_SIGNALS", "");
-        setenv("IPATH_NO_BACKTRACE", "1");
-        setenv("HFI_NO_BACKTRACE", "1");
+        NativeEnvironment.leaveSignalsToTheJvm();
         List<String> refusals = new ArrayList<>();
         for (String name : candidates) {
             String refusal = dlopen(name);
@@ -72,16 +69,6 @@ record LibraryFile(String name, SymbolLookup symbols) {
             return text.address() == 0 ? name : text.reinterpret(4096).getString(0);
         } catch (Throwable t) {
             throw new IllegalStateException("mpi: dlopen of " + name, t);
-        }
-    }
-
-    /// Unless the user has set it.
-    private static void setenv(String name, String value) {
-        MethodHandle setenv = function("setenv", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT));
-        try (Arena arena = Arena.ofConfined()) {
-            int _ = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), 0);
-        } catch (Throwable t) {
-            throw new IllegalStateException("mpi: setenv of " + name, t);
         }
     }
 

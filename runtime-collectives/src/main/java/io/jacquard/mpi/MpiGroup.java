@@ -6,6 +6,8 @@ import io.jacquard.group.Group;
 import io.jacquard.group.Pending;
 import io.jacquard.group.Sizes;
 import io.jacquard.launch.Launch;
+import io.jacquard.line.Line;
+import io.jacquard.line.RollCall;
 import io.jacquard.mpi.Wire.Transfer;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
@@ -16,7 +18,6 @@ import io.jacquard.tensor.spi.Backend;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
@@ -53,8 +54,7 @@ public final class MpiGroup implements Group {
     private static final int MESSAGE = 2;
 
     private final World world;
-    private final long communicator;
-    private final int[] members;
+    private final MpiLine line;
     private final int rank;
     private final Wire wire;
     private final RollCall roll;
@@ -65,20 +65,13 @@ public final class MpiGroup implements Group {
     private boolean closed;
     private @Nullable List<Message> gathering;
 
-    private MpiGroup(World world, long communicator, int[] members, int rank) {
+    private MpiGroup(World world, MpiLine line) {
         this.world = world;
-        this.communicator = communicator;
-        this.members = members;
-        this.rank = rank;
-        this.wire = new Wire(world.mpi, communicator, world.activity);
-        this.roll = new RollCall(wire, members.length);
-        this.among = members.length == world.size
-                ? ""
-                : " among ranks "
-                        + Arrays.stream(members)
-                                .limit(16)
-                                .mapToObj(Integer::toString)
-                                .collect(Collectors.joining(", ")) + (members.length > 16 ? ", ..." : "");
+        this.line = line;
+        this.rank = line.rank();
+        this.wire = line.wire;
+        this.roll = new RollCall(line);
+        this.among = line.members().among();
     }
 
     /// All processes of the launch, each of which calls this once.
@@ -91,8 +84,7 @@ public final class MpiGroup implements Group {
     /// As [#open], with another timeout.
     public static MpiGroup open(Launch launch, Duration timeout) {
         World world = World.open(launch, System.getenv(), timeout);
-        int[] members = IntStream.range(0, world.size).toArray();
-        return new MpiGroup(world, world.mpi.world, members, world.rank);
+        return new MpiGroup(world, MpiLine.of(world));
     }
 
     /// Runs `work` with the group of all processes, and closes it. If `work`, or any other thread, ends in an
@@ -116,6 +108,11 @@ public final class MpiGroup implements Group {
         return world.library;
     }
 
+    /// The line of its ranks, for an engine that moves its data in other ways.
+    public Line line() {
+        return line;
+    }
+
     @Override
     public int rank() {
         return rank;
@@ -123,7 +120,7 @@ public final class MpiGroup implements Group {
 
     @Override
     public int size() {
-        return members.length;
+        return line.members().size();
     }
 
     @Override
@@ -133,11 +130,9 @@ public final class MpiGroup implements Group {
         int[] alike = IntStream.range(0, size())
                 .filter(r -> roll.baggage(r, 4).get(JAVA_INT, 0) == color)
                 .toArray();
-        // colors of MPI are not negative: the lowest rank stands for all that are alike
-        long part = world.mpi.split(communicator, alike[0], rank);
+        MpiLine part = line.split(alike);
         world.activity.end();
-        int[] of = Arrays.stream(alike).map(r -> members[r]).toArray();
-        return new MpiGroup(world, part, of, Arrays.binarySearch(alike, rank));
+        return new MpiGroup(world, part);
     }
 
     // ---- how all operations run
@@ -510,7 +505,7 @@ public final class MpiGroup implements Group {
     /// nothing that could be given back before.
     @Override
     public void close() {
-        if (closed || communicator != world.mpi.world || failure != null || world.activity.failure() != null) {
+        if (closed || !line.isWhole() || failure != null || world.activity.failure() != null) {
             return;
         }
         meet("close");

@@ -3,6 +3,7 @@ package io.jacquard.mpi;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.jacquard.line.Activity;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 

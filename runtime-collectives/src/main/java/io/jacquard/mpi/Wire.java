@@ -1,5 +1,6 @@
 package io.jacquard.mpi;
 
+import io.jacquard.line.Activity;
 import io.jacquard.tensor.spi.Backend;
 import java.lang.foreign.MemorySegment;
 import java.util.List;

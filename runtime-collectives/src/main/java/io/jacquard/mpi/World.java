@@ -2,6 +2,8 @@ package io.jacquard.mpi;
 
 import io.jacquard.launch.Launch;
 import io.jacquard.launch.Launcher;
+import io.jacquard.line.Activity;
+import io.jacquard.line.Watchdog;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -29,7 +31,7 @@ final class World {
         size = mpi.size(mpi.world);
         activity = new Activity(3 * timeout.toNanos());
         long own = mpi.split(mpi.world, 0, rank);
-        watchdog = new Watchdog(new Letters(mpi, own, rank, size), activity, rank, size, timeout, this::endLate);
+        watchdog = new Watchdog(new MpiLetters(mpi, own, rank, size), activity, rank, size, timeout, this::endLate);
     }
 
     static World open(Launch launch, Map<String, String> environment, Duration timeout) {

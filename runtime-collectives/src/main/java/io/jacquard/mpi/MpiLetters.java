@@ -3,38 +3,21 @@ package io.jacquard.mpi;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.jacquard.line.Letter;
+import io.jacquard.line.Letter.Kind;
+import io.jacquard.line.Letters;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Short messages between watchdogs, over a communicator of their own.
-///
-/// **Thread**: one at a time.
-final class Letters {
+/// Letters over a communicator of their own.
+final class MpiLetters implements Letters {
     /// Small enough for every library to send without the receiver's help, which a stopped one does not give.
-    static final int BYTES = 2048;
+    private static final int BYTES = Letter.BYTES;
 
-    private static final int TEXT = 24;
     private static final int IN = 0;
     private static final int OUT = 1;
     private static final int LAST = 2;
-
-    enum Kind {
-        /// Where are you?
-        ASK,
-        /// The answer.
-        STATUS,
-        /// The group has failed.
-        FAIL,
-        /// The last one.
-        BYE
-    }
-
-    /// @param inside of an operation
-    /// @param quietNanos since something moved there
-    record Letter(Kind kind, boolean inside, long quietNanos, String text) {}
 
     private final Mpi mpi;
     private final long communicator;
@@ -45,7 +28,7 @@ final class Letters {
     private final MemorySegment flag = Arena.global().allocate(JAVA_INT);
     private final boolean[] sending;
 
-    Letters(Mpi mpi, long communicator, int rank, int size) {
+    MpiLetters(Mpi mpi, long communicator, int rank, int size) {
         this.mpi = mpi;
         this.communicator = communicator;
         this.rank = rank;
@@ -73,39 +56,27 @@ final class Letters {
         }
     }
 
-    /// The next letter from a rank, if it is there.
-    @Nullable
-    Letter receive(int from) {
+    @Override
+    public @Nullable Letter receive(int from) {
         if (from == rank || !mpi.test(request(IN, from), flag)) {
             return null;
         }
-        MemorySegment box = box(IN, from);
-        byte[] text = new byte[box.get(JAVA_INT, 8)];
-        MemorySegment.copy(box, TEXT, MemorySegment.ofArray(text), 0, text.length);
-        Kind kind = Kind.values()[box.get(JAVA_INT, 0)];
-        Letter letter = new Letter(
-                kind, box.get(JAVA_INT, 4) != 0, box.get(JAVA_LONG, 16), new String(text, StandardCharsets.UTF_8));
-        if (kind != Kind.BYE) {
+        Letter letter = Letter.read(box(IN, from));
+        if (letter.kind() != Kind.BYE) {
             expect(from);
         }
         return letter;
     }
 
-    /// Sends, unless an earlier letter to this rank is still under way. Failures and the last word have a place of
-    /// their own.
-    void send(int to, Letter letter) {
-        int which = letter.kind == Kind.FAIL || letter.kind == Kind.BYE ? LAST : OUT;
+    /// Failures and the last word have a place of their own.
+    @Override
+    public void send(int to, Letter letter) {
+        int which = letter.kind() == Kind.FAIL || letter.kind() == Kind.BYE ? LAST : OUT;
         if (to == rank || underWay(which, to)) {
             return;
         }
         MemorySegment box = box(which, to);
-        byte[] text = letter.text.getBytes(StandardCharsets.UTF_8);
-        text = text.length > BYTES - TEXT ? Arrays.copyOf(text, BYTES - TEXT) : text;
-        box.set(JAVA_INT, 0, letter.kind.ordinal());
-        box.set(JAVA_INT, 4, letter.inside ? 1 : 0);
-        box.set(JAVA_INT, 8, text.length);
-        box.set(JAVA_LONG, 16, letter.quietNanos);
-        MemorySegment.copy(MemorySegment.ofArray(text), 0, box, TEXT, text.length);
+        letter.write(box);
         requests.setAtIndex(JAVA_LONG, (long) which * size + to, 0);
         sending[which * size + to] = true;
         mpi.isend(box.address(), BYTES, to, 0, communicator, request(which, to));
@@ -119,8 +90,8 @@ final class Letters {
         return sending[slot];
     }
 
-    /// Whether everything sent to a rank has left.
-    boolean sent(int to) {
+    @Override
+    public boolean sent(int to) {
         return !underWay(OUT, to) && !underWay(LAST, to);
     }
 }

@@ -1,11 +1,13 @@
-package io.jacquard.mpi;
+package io.jacquard.line;
 
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// What the rank's thread is doing, and why it must stop: written by that thread, read by the [Watchdog], and the
 /// other way round.
-final class Activity {
+public final class Activity {
     /// Polls without giving the processor away: some 100 µs, longer than a small message takes.
     private static final int SPINS = 500;
 
@@ -21,66 +23,85 @@ final class Activity {
     private volatile boolean ours;
     private volatile long heartbeat = System.nanoTime();
     private final long stuckNanos;
+    private final List<Runnable> rounds = new CopyOnWriteArrayList<>();
 
     /// @param stuckNanos how long the watchdog may be silent
-    Activity(long stuckNanos) {
+    public Activity(long stuckNanos) {
         this.stuckNanos = stuckNanos;
     }
 
-    void begin(String operation) {
+    /// The rank is inside `operation` from here on.
+    ///
+    /// @throws IllegalStateException if the ranks have failed
+    public void begin(String operation) {
         check();
         last = operation;
         moved = System.nanoTime();
         inside = true;
     }
 
-    void end() {
+    /// And outside again.
+    public void end() {
         inside = false;
     }
 
     /// Something has arrived or left.
-    void moved() {
+    public void moved() {
         moved = System.nanoTime();
     }
 
-    boolean inside() {
+    /// Whether an operation is going on.
+    public boolean inside() {
         return inside;
     }
 
     /// The operation that is going on, or was the last one.
-    String operation() {
+    public String operation() {
         return last;
     }
 
     /// Since the operation began, or something moved.
-    long quietNanos() {
+    public long quietNanos() {
         return System.nanoTime() - moved;
     }
 
     void beat() {
         heartbeat = System.nanoTime();
+        rounds.forEach(Runnable::run);
+    }
+
+    /// From here on the watchdog runs `round`, too, each time it looks round: some twenty times a second.
+    public void eachRound(Runnable round) {
+        rounds.add(round);
+    }
+
+    /// Takes back [#eachRound].
+    public void noMore(Runnable round) {
+        rounds.remove(round);
     }
 
     /// The first reason stays.
     ///
     /// @param ours whether it is for this rank to tell people
-    synchronized void fail(String why, boolean ours) {
+    public synchronized void fail(String why, boolean ours) {
         if (failure == null) {
             this.ours = ours;
             failure = why;
         }
     }
 
-    @Nullable
-    String failure() {
+    /// Why the rank must stop; null while all is well.
+    public @Nullable String failure() {
         return failure;
     }
 
-    boolean ours() {
+    /// Whether this rank is the one to tell people about the failure.
+    public boolean ours() {
         return ours;
     }
 
-    void check() {
+    /// @throws IllegalStateException if the ranks have failed
+    public void check() {
         String why = failure;
         if (why != null) {
             throw new IllegalStateException(why);
@@ -90,7 +111,7 @@ final class Activity {
     /// Between two looks at a request. Polite: ranks may share processors, and a library that spins in its own wait
     /// makes the others' messages take milliseconds.
     @SuppressWarnings("ThreadPriorityCheck") // whoever has the processor next may be who we wait for
-    void pause(long tries) {
+    public void pause(long tries) {
         if (tries < SPINS) {
             Thread.onSpinWait();
             return;

@@ -1,7 +1,6 @@
-package io.jacquard.mpi;
+package io.jacquard.line;
 
-import io.jacquard.mpi.Letters.Kind;
-import io.jacquard.mpi.Letters.Letter;
+import io.jacquard.line.Letter.Kind;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// A rank in whose operation nothing has moved for the timeout asks all others where they are. It waits on while one
 /// of them computes, and tells all to fail when one does not answer (it is stopped, or its machine is gone), when
 /// all wait too (for each other), or when its patience, forty times the timeout, is over.
-final class Watchdog {
+public final class Watchdog {
     private static final long TICK_NANOS = 50_000_000;
     private static final int PATIENCE = 40;
 
@@ -39,6 +38,7 @@ final class Watchdog {
     private final long answer;
     private final Runnable end;
     private final @Nullable Letter[] answers;
+    private final boolean[] over;
     private final Thread thread;
     private long asked;
     private long nextQuestion = System.nanoTime();
@@ -48,7 +48,7 @@ final class Watchdog {
     private volatile boolean stopped;
 
     /// @param end ends the process and with it all others
-    Watchdog(Letters letters, Activity activity, int rank, int size, Duration timeout, Runnable end) {
+    public Watchdog(Letters letters, Activity activity, int rank, int size, Duration timeout, Runnable end) {
         this.letters = letters;
         this.activity = activity;
         this.rank = rank;
@@ -57,10 +57,13 @@ final class Watchdog {
         this.answer = timeout.toNanos() / 3;
         this.end = end;
         this.answers = new Letter[size];
-        this.thread = Thread.ofPlatform().daemon().name("mpi watchdog").unstarted(this::watch);
+        this.over = new boolean[size];
+        this.thread =
+                Thread.ofPlatform().daemon().name("watchdog of rank " + rank).unstarted(this::watch);
     }
 
-    void start() {
+    /// Begins to look round.
+    public void start() {
         thread.start();
     }
 
@@ -100,7 +103,7 @@ final class Watchdog {
             }
             case STATUS -> answers[from] = letter;
             case FAIL -> activity.fail(letter.text(), false);
-            case BYE -> {}
+            case BYE -> over[from] = true;
         }
     }
 
@@ -208,7 +211,39 @@ final class Watchdog {
     }
 
     /// Ends the thread and the exchange of letters: all ranks do so together.
-    void stop() {
+    public void stop() {
+        join();
+        long deadline = System.nanoTime() + GRACE_NANOS;
+        over[rank] = true;
+        for (int r = 0; r < size; r++) {
+            letters.send(r, BYE);
+        }
+        for (int r = 0; r < size; r++) {
+            while ((!over[r] || !letters.sent(r)) && System.nanoTime() < deadline) {
+                Letter letter = over[r] ? null : letters.receive(r);
+                if (letter != null) {
+                    take(r, letter);
+                }
+                LockSupport.parkNanos(10_000);
+            }
+        }
+    }
+
+    /// Ends the thread of a rank that has failed, when the others know why.
+    public void leave() {
+        join();
+        if (!told && activity.failure() != null) {
+            tell();
+        }
+        long deadline = System.nanoTime() + timeout;
+        for (int r = 0; activity.ours() && r < size; r++) {
+            while (!letters.sent(r) && System.nanoTime() < deadline) {
+                LockSupport.parkNanos(TICK_NANOS);
+            }
+        }
+    }
+
+    private void join() {
         stopped = true;
         LockSupport.unpark(thread);
         boolean interrupted = false;
@@ -219,24 +254,8 @@ final class Watchdog {
                 interrupted = true;
             }
         }
-        goodbye();
         if (interrupted) {
             Thread.currentThread().interrupt();
-        }
-    }
-
-    private void goodbye() {
-        boolean[] over = new boolean[size];
-        over[rank] = true;
-        for (int r = 0; r < size; r++) {
-            letters.send(r, BYE);
-        }
-        for (int r = 0; r < size; r++) {
-            while (!over[r] || !letters.sent(r)) {
-                Letter letter = over[r] ? null : letters.receive(r);
-                over[r] |= letter != null && letter.kind() == Kind.BYE;
-                LockSupport.parkNanos(10_000);
-            }
         }
     }
 }

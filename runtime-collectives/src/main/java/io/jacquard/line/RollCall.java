@@ -1,4 +1,4 @@
-package io.jacquard.mpi;
+package io.jacquard.line;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -10,31 +10,32 @@ import java.util.StringJoiner;
 
 /// How every collective begins: all ranks say which operation they have come to, before one of them waits for
 /// data that never comes, or takes another operation's for its own. Small operands travel with it.
-final class RollCall {
+public final class RollCall {
     /// Bytes that a rank may bring along.
-    static final int BAGGAGE = 240;
+    public static final int BAGGAGE = 240;
 
     private static final int SLOT = 256;
     private static final int HEAD = SLOT - BAGGAGE;
 
-    private final Wire wire;
+    private final Line line;
     private final int size;
     private final MemorySegment mine = Arena.global().allocate(SLOT);
     private final MemorySegment all;
 
-    RollCall(Wire wire, int size) {
-        this.wire = wire;
-        this.size = size;
+    /// Of the ranks of a line.
+    public RollCall(Line line) {
+        this.line = line;
+        this.size = line.members().size();
         this.all = Arena.global().allocate((long) SLOT * size);
     }
 
     /// Where to put what this rank brings, before [#call].
-    MemorySegment baggage(long bytes) {
+    public MemorySegment baggage(long bytes) {
         return mine.asSlice(HEAD, bytes);
     }
 
     /// What a rank brought.
-    MemorySegment baggage(int rank, long bytes) {
+    public MemorySegment baggage(int rank, long bytes) {
         return all.asSlice((long) SLOT * rank + HEAD, bytes);
     }
 
@@ -42,9 +43,9 @@ final class RollCall {
     ///
     /// @param number how many operations this group has had, this one included
     /// @throws IllegalStateException on every rank, with the same words, if they came to different operations
-    void call(long number, String operation) {
+    public void call(long number, String operation) {
         mine.set(JAVA_LONG, 0, 31 * hash(operation) + number);
-        wire.gather(mine, all);
+        line.gather(mine, all);
         for (int r = 1; r < size; r++) {
             if (all.get(JAVA_LONG, (long) SLOT * r) != all.get(JAVA_LONG, 0)) {
                 throw new IllegalStateException(
@@ -57,7 +58,7 @@ final class RollCall {
         byte[] text = ("#" + number + " " + operation).getBytes(StandardCharsets.UTF_8);
         mine.fill((byte) 0);
         MemorySegment.copy(MemorySegment.ofArray(text), 0, mine, 0, Math.min(text.length, SLOT - 1));
-        wire.gather(mine, all);
+        line.gather(mine, all);
         StringJoiner names = new StringJoiner("; ");
         for (int r = 0; r < size; r++) {
             names.add("rank " + r + " " + all.getString((long) SLOT * r));
