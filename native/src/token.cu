@@ -27,9 +27,10 @@ DEVICE void embedding_rows(T* __restrict__ out, const T* __restrict__ table, con
         const T* const position = positions + (positions ? row % time * columns : 0);
 #pragma unroll 4
         for (int c = lane * V; c < columns; c += 32 * V) {
-            float v[V] = {}, p[V];
+            float v[V] = {};
             if (has) load_chunk(v, from + c);
             if (positions) {
+                float p[V];
                 load_chunk(p, position + c);
 #pragma unroll
                 for (int i = 0; i < V; i++) v[i] += p[i];
