@@ -32,6 +32,8 @@ bool configure(const char* key, const char* value) {
         config.memoryBytes = n;
     } else if (name == "multiprocessors" && number(text, 1, 1024, n)) {
         config.multiprocessors = (int)n;
+    } else if (name == "devices" && number(text, 1, MAX_DEVICES, n)) {
+        config.devices = (int)n;
     } else if (name == "driver" && number(text, 10000, 99990, n)) {
         config.driverVersion = (int)n;
     } else {
@@ -43,7 +45,7 @@ bool configure(const char* key, const char* value) {
 // JACQUARD_EMULATOR_ORDER=random and so on.
 [[maybe_unused]] static const bool fromEnvironment = [] {
     for (const char* key : {"order", "seed", "async", "workers", "timeout", "arch", "sm", "memory", "multiprocessors",
-                            "driver"}) {
+                            "driver", "devices"}) {
         std::string variable = std::string("JACQUARD_EMULATOR_") + key;
         for (char& c : variable) c = (char)toupper(c);
         const char* value = getenv(variable.c_str());

@@ -38,11 +38,14 @@ enum class Needs { NOTHING, INITIALISED, CONTEXT, RELEASE };
 int call(const char* name, Needs needs, const std::function<int()>& body);
 // Remembers why a call is refused, and returns the code.
 __attribute__((format(printf, 2, 3))) int refuse(int code, const char* format, ...);
-// From now on every call answers with this code, as after a fault on a device.
-void setSticky(int code, const std::string& text);
-int sticky();
+// Gives other threads the driver for a moment.
+void rest();
+int currentDevice();  // of the calling thread
+// From now on every call on the device answers with this code, as after a fault there.
+void setSticky(int device, int code, const std::string& text);
+int sticky(int device);
 int sharedOptIn();  // bytes that a block can have at most
-void resetDriver();
+void resetDevice(int device);
 
 // ---- functions of modules
 
@@ -67,7 +70,7 @@ struct KernelWork {
 enum class Kind { KERNEL = 0, MEMCPY = 1, MEMSET = 2, HOST = 3, EMPTY = 5, WAIT = 6, RECORD = 7 };  // CUgraphNodeType
 struct Operation {
     Kind kind;
-    std::function<int()> run;
+    std::function<int()> run;  // NOT_READY: it stands and waits, to be run again
     std::shared_ptr<KernelWork> kernel;
 };
 
@@ -90,6 +93,7 @@ struct Capture {
 };
 
 struct Stream {
+    int device = 0;
     std::deque<std::pair<uint64_t, std::shared_ptr<Operation>>> queue;
     uint64_t enqueued = 0, completed = 0;
     bool blocking = true;                   // ordered with the default stream
@@ -98,6 +102,7 @@ struct Stream {
 };
 
 struct Event {
+    int device = 0;
     Stream* stream = nullptr;
     uint64_t position = 0;  // in the stream's work
     std::shared_ptr<Capture> captured;
@@ -109,14 +114,15 @@ struct Event {
 Stream* streamOf(void* handle);  // null when there is none
 // Behind everything that the stream has to do; into the graph while it is captured.
 int enqueue(void* stream, Operation operation);
-// Runs the stream's work up to a position; the sticky error if there is one.
+// Runs the stream's work up to a position; the sticky error if there is one. Work that stands and waits for what another
+// thread does makes this one wait, too.
 int runUntil(Stream& stream, uint64_t position);
-int runEverything();
+int runEverything();  // of the current device
 int captureResult(const Stream& stream);  // 901 when an error has ended its capture
 // Refuses calls that a capture under way forbids, and invalidates it.
 int forbidCapture(const char* why);
 bool isPinned(const void* p, size_t bytes);
-void forgetStreams();
+void forgetStreams(int device);
 
 }  // namespace emulator::driver
 

@@ -1,7 +1,8 @@
-// driver_device.cpp: initialisation, the one device, its context, errors.
+// driver_device.cpp: initialisation, the devices, their contexts, errors.
 #include "driver.h"
 
 #include <pthread.h>
+#include <unistd.h>
 #include <cstdarg>
 #include <mutex>
 
@@ -12,7 +13,8 @@ static std::recursive_mutex& mutex() {
     return *m;
 }
 static bool initialised;
-static int retained, stickyCode;
+static int retained[MAX_DEVICES], stickyCodes[MAX_DEVICES];
+static int depth;  // of calls by the thread that has the driver
 static std::string lastError;
 static const char* callName = "";
 
@@ -25,7 +27,23 @@ static pthread_key_t currentKey() {
     }();
     return key;
 }
-static void* const CONTEXT = (void*)0x1ac0;
+static const uintptr_t FIRST_CONTEXT = 0x1ac0;  // of device 0; those of the others follow
+
+int currentDevice() {
+    const void* context = pthread_getspecific(currentKey());
+    return context ? (int)((uintptr_t)context - FIRST_CONTEXT) : 0;
+}
+
+void rest() {
+    const char* name = callName;
+    const int held = depth;
+    depth = 0;
+    for (int i = 0; i < held; i++) mutex().unlock();
+    usleep(100);
+    for (int i = 0; i < held; i++) mutex().lock();
+    depth = held;
+    callName = name;
+}
 
 static std::map<std::string, int>& counts() {
     static auto* map = new std::map<std::string, int>;
@@ -34,6 +52,7 @@ static std::map<std::string, int>& counts() {
 
 int call(const char* name, Needs needs, const std::function<int()>& body) {
     std::lock_guard<std::recursive_mutex> guard(mutex());
+    depth++;
     counts()[name]++;
     const char* outer = callName;
     callName = name;
@@ -42,13 +61,14 @@ int call(const char* name, Needs needs, const std::function<int()>& body) {
         result = refuse(NOT_INITIALIZED, "cuInit was not called");
     } else if (needs >= Needs::CONTEXT && !pthread_getspecific(currentKey())) {
         result = refuse(INVALID_CONTEXT, "the calling thread has no current context");
-    } else if (needs == Needs::CONTEXT && stickyCode) {
-        result = stickyCode;
+    } else if (needs == Needs::CONTEXT && sticky(currentDevice())) {
+        result = sticky(currentDevice());
     } else {
         result = body();
-        if (needs == Needs::RELEASE && stickyCode) result = stickyCode;
+        if (needs == Needs::RELEASE && sticky(currentDevice())) result = sticky(currentDevice());
     }
     callName = outer;
+    depth--;
     return result;
 }
 
@@ -62,29 +82,29 @@ int refuse(int code, const char* format, ...) {
     return code;
 }
 
-void setSticky(int code, const std::string& text) {
-    if (stickyCode) return;
-    stickyCode = code;
+void setSticky(int device, int code, const std::string& text) {
+    if (stickyCodes[device]) return;
+    stickyCodes[device] = code;
     lastError = text;
 }
 
-int sticky() {
-    return stickyCode;
+int sticky(int device) {
+    return stickyCodes[device];
 }
 
-void resetDriver() {
-    stickyCode = 0;
+void resetDevice(int device) {
+    stickyCodes[device] = 0;
     lastError.clear();
-    forgetStreams();
+    forgetStreams(device);
 }
 
-// ---- the device
+// ---- the devices, all alike
 
 int sharedOptIn() {
     return config.smVersion >= 90 && config.smVersion < 120 ? 227 << 10 : config.smVersion == 80 ? 163 << 10 : 99 << 10;
 }
 
-static int attribute(int id) {
+static int attribute(int id, int device) {
     switch (id) {
         case 1: return 1024;  // MAX_THREADS_PER_BLOCK
         case 2:
@@ -103,6 +123,7 @@ static int attribute(int id) {
         case 16: return config.multiprocessors;  // MULTIPROCESSOR_COUNT
         case 19: return 1;                      // CAN_MAP_HOST_MEMORY
         case 31: return 1;                      // CONCURRENT_KERNELS
+        case 33: return device;                 // PCI_BUS_ID
         case 36: return 1000000;                // MEMORY_CLOCK_RATE, kHz
         case 37: return 1024;                   // GLOBAL_MEMORY_BUS_WIDTH, bits
         case 38: return 4 << 20;                // L2_CACHE_SIZE
@@ -162,7 +183,7 @@ static const ErrorText* findError(int code) {
 }
 
 static bool isDevice(int device) {
-    return device == 0;
+    return device >= 0 && device < config.devices;
 }
 
 }  // namespace emulator::driver
@@ -184,15 +205,18 @@ EXPORT int cuDriverGetVersion(int* version) {
 
 EXPORT int cuDeviceGetCount(int* count) {
     return call("cuDeviceGetCount", Needs::INITIALISED, [&] {
-        *count = 1;
+        *count = emulator::config.devices;
         return (int)SUCCESS;
     });
 }
 
 EXPORT int cuDeviceGet(int* device, int ordinal) {
     return call("cuDeviceGet", Needs::INITIALISED, [&] {
-        if (!isDevice(ordinal)) return refuse(INVALID_DEVICE, "there is only device 0, not %d", ordinal);
-        *device = 0;
+        if (!isDevice(ordinal)) {
+            return refuse(INVALID_DEVICE, "there is no device %d; the setting devices is %d", ordinal,
+                          emulator::config.devices);
+        }
+        *device = ordinal;
         return (int)SUCCESS;
     });
 }
@@ -209,6 +233,7 @@ EXPORT int cuDeviceGetUuid_v2(unsigned char* uuid, int device) {
     return call("cuDeviceGetUuid_v2", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
         memcpy(uuid, "jacquard-emu-v01", 16);
+        uuid[15] = (unsigned char)(uuid[15] + device);
         return (int)SUCCESS;
     });
 }
@@ -227,7 +252,7 @@ EXPORT int cuDeviceTotalMem_v2(size_t* bytes, int device) {
 EXPORT int cuDeviceGetAttribute(int* value, int id, int device) {
     return call("cuDeviceGetAttribute", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
-        *value = attribute(id);
+        *value = attribute(id, device);
         return (int)SUCCESS;
     });
 }
@@ -235,7 +260,7 @@ EXPORT int cuDeviceGetAttribute(int* value, int id, int device) {
 EXPORT int cuDeviceGetPCIBusId(char* id, int bytes, int device) {
     return call("cuDeviceGetPCIBusId", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
-        snprintf(id, (size_t)bytes, "0000:00:00.0");
+        snprintf(id, (size_t)bytes, "0000:%02x:00.0", (unsigned)device);
         return (int)SUCCESS;
     });
 }
@@ -245,16 +270,16 @@ EXPORT int cuDeviceGetPCIBusId(char* id, int bytes, int device) {
 EXPORT int cuDevicePrimaryCtxRetain(void** context, int device) {
     return call("cuDevicePrimaryCtxRetain", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
-        retained++;
-        *context = CONTEXT;
+        retained[device]++;
+        *context = (void*)(FIRST_CONTEXT + (uintptr_t)device);
         return (int)SUCCESS;
     });
 }
 
 EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
     return call("cuDevicePrimaryCtxRelease_v2", Needs::INITIALISED, [&] {
-        if (!isDevice(device) || !retained) return refuse(INVALID_CONTEXT, "the context is not retained");
-        if (--retained == 0) resetDriver();
+        if (!isDevice(device) || !retained[device]) return refuse(INVALID_CONTEXT, "the context is not retained");
+        if (--retained[device] == 0) resetDevice(device);
         return (int)SUCCESS;
     });
 }
@@ -262,7 +287,7 @@ EXPORT int cuDevicePrimaryCtxRelease_v2(int device) {
 EXPORT int cuDevicePrimaryCtxReset_v2(int device) {
     return call("cuDevicePrimaryCtxReset_v2", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
-        resetDriver();
+        resetDevice(device);
         return (int)SUCCESS;
     });
 }
@@ -271,14 +296,16 @@ EXPORT int cuDevicePrimaryCtxGetState(int device, unsigned* flags, int* active) 
     return call("cuDevicePrimaryCtxGetState", Needs::INITIALISED, [&] {
         if (!isDevice(device)) return refuse(INVALID_DEVICE, "device %d", device);
         *flags = 0;
-        *active = retained > 0;
+        *active = retained[device] > 0;
         return (int)SUCCESS;
     });
 }
 
 EXPORT int cuCtxSetCurrent(void* context) {
     return call("cuCtxSetCurrent", Needs::INITIALISED, [&] {
-        if (context && context != CONTEXT) return refuse(INVALID_CONTEXT, "%p is not a context", context);
+        if (context && !isDevice((int)((uintptr_t)context - FIRST_CONTEXT))) {
+            return refuse(INVALID_CONTEXT, "%p is not a context", context);
+        }
         pthread_setspecific(currentKey(), context);
         return (int)SUCCESS;
     });
@@ -293,7 +320,7 @@ EXPORT int cuCtxGetCurrent(void** context) {
 
 EXPORT int cuCtxGetDevice(int* device) {
     return call("cuCtxGetDevice", Needs::CONTEXT, [&] {
-        *device = 0;
+        *device = currentDevice();
         return (int)SUCCESS;
     });
 }
@@ -357,7 +384,7 @@ EXPORT int jacquard_emulator_config(const char* key, const char* value) {
 // Forgets an error, and work that never ran, but keeps memory and modules: for tests that provoke errors.
 EXPORT void jacquard_emulator_reset() {
     call("jacquard_emulator_reset", Needs::NOTHING, [&] {
-        resetDriver();
+        for (int device = 0; device < emulator::MAX_DEVICES; device++) resetDevice(device);
         return (int)SUCCESS;
     });
 }

@@ -99,7 +99,7 @@ using namespace emulator::driver;
 EXPORT int cuMemGetInfo_v2(size_t* free, size_t* total) {
     return call("cuMemGetInfo_v2", Needs::CONTEXT, [&] {
         *total = emulator::config.memoryBytes;
-        *free = *total - emulator::allocatedBytes();
+        *free = *total - emulator::allocatedBytes(currentDevice());
         return (int)SUCCESS;
     });
 }
@@ -108,10 +108,10 @@ EXPORT int cuMemAlloc_v2(uint64_t* address, size_t bytes) {
     return call("cuMemAlloc_v2", Needs::CONTEXT, [&] {
         if (const int refused = forbidCapture("allocating")) return refused;
         if (!bytes) return refuse(INVALID_VALUE, "0 bytes");
-        *address = (uint64_t)emulator::allocateDevice(bytes);
+        *address = (uint64_t)emulator::allocateDevice(bytes, currentDevice());
         if (*address) return (int)SUCCESS;
         return refuse(OUT_OF_MEMORY, "wanted %zu bytes, %zu of %zu are free", bytes,
-                      emulator::config.memoryBytes - emulator::allocatedBytes(), emulator::config.memoryBytes);
+                      emulator::config.memoryBytes - emulator::allocatedBytes(currentDevice()), emulator::config.memoryBytes);
     });
 }
 
@@ -127,7 +127,7 @@ EXPORT int cuMemFree_v2(uint64_t address) {
 
 EXPORT int cuMemAllocAsync(uint64_t* address, size_t bytes, void*) {
     return call("cuMemAllocAsync", Needs::CONTEXT, [&] {
-        *address = (uint64_t)emulator::allocateDevice(bytes);
+        *address = (uint64_t)emulator::allocateDevice(bytes, currentDevice());
         return *address ? (int)SUCCESS : refuse(OUT_OF_MEMORY, "wanted %zu bytes", bytes);
     });
 }

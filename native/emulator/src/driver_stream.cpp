@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <chrono>
+#include <string>
 
 namespace emulator::driver {
 
@@ -14,14 +15,21 @@ static std::set<Event*>& events() {
     static auto* set = new std::set<Event*>;
     return *set;
 }
-static Stream defaultStream;
+static Stream& defaultStream(int device) {
+    static auto* all = [] {
+        auto* array = new Stream[MAX_DEVICES];
+        for (int i = 0; i < MAX_DEVICES; i++) array[i].device = i;
+        return array;
+    }();
+    return all[device];
+}
 
 static bool isDefault(const void* handle) {
     return (uintptr_t)handle <= 2;  // 0, CU_STREAM_LEGACY, CU_STREAM_PER_THREAD
 }
 
 Stream* streamOf(void* handle) {
-    if (isDefault(handle)) return &defaultStream;
+    if (isDefault(handle)) return &defaultStream(currentDevice());
     return streams().count((Stream*)handle) ? (Stream*)handle : nullptr;
 }
 
@@ -29,45 +37,100 @@ static Event* eventOf(void* handle) {
     return events().count((Event*)handle) ? (Event*)handle : nullptr;
 }
 
-void forgetStreams() {
+static bool exists(Stream* stream) {
+    if (streams().count(stream)) return true;
+    const Stream* first = &defaultStream(0);
+    return stream >= first && stream < first + MAX_DEVICES;
+}
+
+static std::vector<Stream*> streamsOf(int device) {
+    std::vector<Stream*> of = {&defaultStream(device)};
     for (Stream* s : streams()) {
+        if (s->device == device) of.push_back(s);
+    }
+    return of;
+}
+
+void forgetStreams(int device) {
+    for (Stream* s : streamsOf(device)) {
         s->queue.clear();
         s->completed = s->enqueued;
         s->capture.reset();
     }
-    defaultStream.queue.clear();
-    defaultStream.completed = defaultStream.enqueued;
-    for (Event* e : events()) *e = {};
+    for (Event* e : events()) {
+        if (e->device != device) continue;
+        *e = {};
+        e->device = device;
+    }
 }
 
 // ---- running
 
-int runUntil(Stream& stream, uint64_t position) {
-    while (!sticky() && stream.completed < position && !stream.queue.empty()) {
+static uint64_t steps;  // of all threads: something was enqueued, or has run
+
+// As far as the stream comes: NOT_READY when its next operation stands and waits.
+static int advance(Stream& stream, uint64_t position) {
+    while (!sticky(stream.device) && stream.completed < position && !stream.queue.empty()) {
         const auto [number, operation] = stream.queue.front();
-        stream.queue.pop_front();
         const int result = operation->run();
+        if (result == NOT_READY) return NOT_READY;
+        stream.queue.pop_front();
         stream.completed = number;
-        if (result) setSticky(result, findingText());
+        steps++;
+        if (result) setSticky(stream.device, result, findingText());
     }
-    return sticky();
+    return sticky(stream.device);
+}
+
+// Devices work on by themselves: so does everything else while somebody waits for one that stands.
+static void advanceAll() {
+    for (int device = 0; device < config.devices; device++) {
+        for (Stream* s : streamsOf(device)) advance(*s, s->enqueued);
+    }
+}
+
+static int64_t now() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+int runUntil(Stream& stream, uint64_t position) {
+    int result = advance(stream, position);
+    uint64_t seen = steps;
+    for (int64_t since = now(); result == NOT_READY; result = advance(stream, position)) {
+        advanceAll();
+        if (seen != steps) {
+            seen = steps;
+            since = now();
+        } else if (now() - since > config.timeoutSeconds * (int64_t)1000000000) {
+            setSticky(stream.device, 702, "a stream waits for work on another one that has not come for " +
+                                              std::to_string(config.timeoutSeconds) + " s");
+        } else {
+            rest();
+        }
+    }
+    return result;
 }
 
 int runEverything() {
-    runUntil(defaultStream, defaultStream.enqueued);
-    for (Stream* s : streams()) runUntil(*s, s->enqueued);
-    return sticky();
+    const int device = currentDevice();
+    for (Stream* s : streamsOf(device)) {
+        if (exists(s)) runUntil(*s, s->enqueued);
+    }
+    return sticky(device);
 }
 
 static void push(Stream& stream, std::shared_ptr<Operation> operation) {
     stream.queue.emplace_back(++stream.enqueued, std::move(operation));
+    steps++;
 }
+
 
 static void pushWait(Stream& stream, Stream& other, uint64_t position) {
     if (&stream == &other || other.completed >= position || stream.waitedFor[&other] >= position) return;
     stream.waitedFor[&other] = position;
-    push(stream, std::make_shared<Operation>(
-                     Operation{Kind::WAIT, [&other, position] { return runUntil(other, position); }, nullptr}));
+    const auto wait = [&other, position] { return exists(&other) ? advance(other, position) : (int)SUCCESS; };
+    push(stream, std::make_shared<Operation>(Operation{Kind::WAIT, wait, nullptr}));
 }
 
 int captureResult(const Stream& stream) {
@@ -86,12 +149,13 @@ int enqueue(void* handle, Operation operation) {
         return SUCCESS;
     }
     // The default stream waits for the blocking streams, and they for it.
-    if (stream == &defaultStream) {
-        for (Stream* s : streams()) {
+    Stream& byDefault = defaultStream(stream->device);
+    if (stream == &byDefault) {
+        for (Stream* s : streamsOf(stream->device)) {
             if (s->blocking) pushWait(*stream, *s, s->enqueued);
         }
     } else if (stream->blocking) {
-        pushWait(*stream, defaultStream, defaultStream.enqueued);
+        pushWait(*stream, byDefault, byDefault.enqueued);
     }
     push(*stream, std::move(shared));
     return SUCCESS;
@@ -113,11 +177,6 @@ int forbidCapture(const char* why) {
     return SUCCESS;
 }
 
-static int64_t now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 static int waitFor(Stream& stream, uint64_t position) {
     if (stream.capture) {
         stream.capture->invalidated = true;
@@ -129,7 +188,9 @@ static int waitFor(Stream& stream, uint64_t position) {
 // One step of progress per query: a loop of queries ends.
 static int query(Stream& stream, uint64_t position) {
     if (stream.completed < position && !stream.queue.empty()) {
-        if (const int failed = runUntil(stream, stream.queue.front().first)) return failed;
+        const int result = advance(stream, stream.queue.front().first);
+        if (result == NOT_READY) advanceAll();
+        else if (result) return result;
     }
     return stream.completed < position ? NOT_READY : SUCCESS;
 }
@@ -141,6 +202,7 @@ using namespace emulator::driver;
 EXPORT int cuStreamCreateWithPriority(void** stream, unsigned flags, int) {
     return call("cuStreamCreate", Needs::CONTEXT, [&] {
         auto* s = new Stream;
+        s->device = currentDevice();
         s->blocking = !(flags & 1);  // CU_STREAM_NON_BLOCKING
         streams().insert(s);
         *stream = s;
@@ -192,11 +254,19 @@ EXPORT int cuLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
     });
 }
 
+// For stand-ins of libraries whose work on several streams meets: as cuLaunchHostFunc, but `function` may answer 600, not
+// ready. Then the stream stands there and asks again, while other threads and streams go on.
+EXPORT int jacquard_emulator_launch(void* stream, int (*function)(void*), void* data) {
+    return call("jacquard_emulator_launch", Needs::CONTEXT,
+                [&] { return enqueue(stream, {Kind::HOST, [=] { return function(data); }, nullptr}); });
+}
+
 // ---- events
 
 EXPORT int cuEventCreate(void** event, unsigned flags) {
     return call("cuEventCreate", Needs::CONTEXT, [&] {
         auto* e = new Event;
+        e->device = currentDevice();
         e->timed = !(flags & 2);  // CU_EVENT_DISABLE_TIMING
         events().insert(e);
         *event = e;
@@ -221,6 +291,9 @@ EXPORT int cuEventRecord(void* handle, void* stream) {
         Event* e = eventOf(handle);
         Stream* s = streamOf(stream);
         if (!e || !s) return refuse(INVALID_HANDLE, "event %p, stream %p", handle, stream);
+        if (e->device != s->device) {
+            return refuse(INVALID_HANDLE, "an event of device %d, a stream of device %d", e->device, s->device);
+        }
         if (s->capture) {
             e->captured = s->capture;
             e->capturedIn = s;

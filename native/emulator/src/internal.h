@@ -116,9 +116,11 @@ struct Config {
     unsigned timeoutSeconds = 30;
     int smVersion = 90;
     size_t memoryBytes = (size_t)8 << 30;
+    int devices = 1;
     int multiprocessors = 4;  // few, so that persistent blocks take several turns even at test sizes
     int driverVersion = 13000;  // of CUDA: 13.0
 };
+constexpr int MAX_DEVICES = 8;
 extern Config config;
 // False for a key or value that there is not.
 bool configure(const char* key, const char* value);
@@ -143,14 +145,15 @@ unsigned char* sharedMemory(Thread* thread, uint32_t address, uint32_t bytes, co
 struct Allocation {
     unsigned char* begin;
     size_t bytes, mappedBytes;
+    int device;
     void* shadow = nullptr;  // race.cpp
     size_t shadowBytes = 0;
 };
-void* allocateDevice(size_t bytes);  // null when there is none left
+void* allocateDevice(size_t bytes, int device);  // null when there is none left
 bool freeDevice(void* p);
 Allocation* findAllocation(const void* p, size_t bytes);  // that contains all of it
 Allocation* allocationBelow(const void* p);               // the last that begins at or before p
-size_t allocatedBytes();
+size_t allocatedBytes(int device);
 
 // ---- launches (launch.cpp)
 

@@ -21,7 +21,7 @@ static std::map<uintptr_t, Allocation>& allocations() {
     static auto* map = new std::map<uintptr_t, Allocation>;
     return *map;
 }
-static size_t allocated;
+static size_t allocated[MAX_DEVICES];
 
 static size_t roundUp(size_t n, size_t to) {
     return (n + to - 1) / to * to;
@@ -62,8 +62,9 @@ static unsigned char* place(size_t bytes) {
     return nullptr;
 }
 
-void* allocateDevice(size_t bytes) {
-    if (!bytes || bytes > config.memoryBytes - std::min(allocated, config.memoryBytes)) return nullptr;
+void* allocateDevice(size_t bytes, int device) {
+    size_t& taken = allocated[device];
+    if (!bytes || bytes > config.memoryBytes - std::min(taken, config.memoryBytes)) return nullptr;
     const size_t used = roundUp(bytes, ALIGNMENT), mapped = roundUp(used, PAGE);
     unsigned char* pages = place(mapped);
     if (!pages || mprotect(pages, mapped, PROT_READ | PROT_WRITE)) return nullptr;
@@ -74,8 +75,8 @@ void* allocateDevice(size_t bytes) {
     __asan_poison_memory_region(pages, mapped);
     __asan_unpoison_memory_region(begin, bytes);
 #endif
-    allocations()[(uintptr_t)begin] = {begin, bytes, used};
-    allocated += bytes;
+    allocations()[(uintptr_t)begin] = {begin, bytes, used, device};
+    taken += bytes;
     return begin;
 }
 
@@ -106,7 +107,7 @@ bool freeDevice(void* p) {
     Allocation& a = it->second;
     lastFound = nullptr;
     checkFree(a);
-    allocated -= a.bytes;
+    allocated[a.device] -= a.bytes;
     auto* pages = (unsigned char*)((uintptr_t)a.begin / PAGE * PAGE);
     const size_t mapped = a.begin + a.mappedBytes - pages;
 #ifdef __SANITIZE_ADDRESS__
@@ -117,8 +118,8 @@ bool freeDevice(void* p) {
     return true;
 }
 
-size_t allocatedBytes() {
-    return allocated;
+size_t allocatedBytes(int device) {
+    return allocated[device];
 }
 
 }  // namespace emulator

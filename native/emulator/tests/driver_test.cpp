@@ -1,6 +1,9 @@
 // driver_test.cpp: streams, events, graphs, memory and refusals of the emulated driver.
 #include "harness.h"
 
+#include <atomic>
+#include <thread>
+
 static int failures;
 static void check(bool good, const char* what, int line) {
     if (good) return;
@@ -171,6 +174,88 @@ static void testUndefine(const Driver& d) {
     CHECK(out.get()[0] == 2);
 }
 
+// Two operations that each wait until both have been reached.
+struct Meeting {
+    std::atomic<int> came{0};
+    std::atomic<bool> here[2] = {{false}, {false}};
+};
+struct Seat {
+    Meeting* meeting;
+    int number;
+};
+static int meet(void* p) {
+    auto* seat = (Seat*)p;
+    if (!seat->meeting->here[seat->number].exchange(true)) seat->meeting->came++;
+    return seat->meeting->came == 2 ? 0 : 600;
+}
+
+static void testMeetings(const Driver& d) {
+    Buffer<int> counter(d, std::vector<int>(32, 0));
+    void *other, *event;
+    d.require("stream", d.call("cuStreamCreate", &other, 1u));
+    d.require("event", d.call("cuEventCreate", &event, 2u));
+
+    // On one thread: whoever waits for one stream lets the other come.
+    Meeting here;
+    Seat seats[2] = {{&here, 0}, {&here, 1}};
+    CHECK(d.call("jacquard_emulator_launch", d.stream, meet, (void*)&seats[0]) == 0);
+    CHECK(addOne(d, d.stream, counter.address, 1) == 0);
+    CHECK(d.call("cuEventRecord", event, d.stream) == 0);
+    for (int i = 0; i < 3; i++) CHECK(d.call("cuEventQuery", event) == 600);
+    CHECK(here.came == 1);
+    CHECK(d.call("jacquard_emulator_launch", other, meet, (void*)&seats[1]) == 0);
+    CHECK(d.call("cuStreamSynchronize", d.stream) == 0);
+    CHECK(counter.get()[0] == 1);
+
+    // From another device, whose thread comes later; freeing memory here does not wait for it.
+    d.config("devices", "2");
+    Meeting far;
+    Seat farSeats[2] = {{&far, 0}, {&far, 1}};
+    void* context;
+    d.require("retain", d.call("cuDevicePrimaryCtxRetain", &context, 1));
+    std::atomic<bool> comes{false};
+    std::thread second([&] {
+        void *stream, *late;
+        uint64_t address;
+        size_t free, total;
+        d.require("current", d.call("cuCtxSetCurrent", context));
+        d.require("stream", d.call("cuStreamCreate", &stream, 1u));
+        d.require("event", d.call("cuEventCreate", &late, 2u));
+        REFUSED(d.call("cuEventRecord", late, d.stream), 400, "cuEventRecord: an event of device 1, a stream of device 0");
+        CHECK(d.call("cuMemAlloc_v2", &address, (size_t)1000) == 0);
+        CHECK(d.call("cuMemGetInfo_v2", &free, &total) == 0 && total - free == 1000);
+        while (!comes) std::this_thread::yield();
+        CHECK(d.call("cuMemFree_v2", address) == 0);
+        CHECK(d.call("jacquard_emulator_launch", stream, meet, (void*)&farSeats[1]) == 0);
+        CHECK(d.call("cuStreamSynchronize", stream) == 0);
+        CHECK(d.call("cuEventDestroy_v2", late) == 0 && d.call("cuStreamDestroy_v2", stream) == 0);
+    });
+    CHECK(d.call("jacquard_emulator_launch", d.stream, meet, (void*)&farSeats[0]) == 0);
+    CHECK(d.call("cuStreamQuery", d.stream) == 600);
+    comes = true;
+    CHECK(d.call("cuStreamSynchronize", d.stream) == 0);
+    second.join();
+
+    // Nobody comes: an error of that device alone.
+    Meeting alone;
+    Seat single = {&alone, 0};
+    d.config("timeout", "1");
+    CHECK(d.call("jacquard_emulator_launch", d.stream, meet, (void*)&single) == 0);
+    REFUSED(d.call("cuStreamSynchronize", d.stream), 702,
+            "a stream waits for work on another one that has not come for 1 s");
+    d.config("timeout", "30");
+    void* first;
+    int device;
+    CHECK(d.call("cuCtxGetCurrent", &first) == 0 && d.call("cuCtxSetCurrent", context) == 0);
+    CHECK(d.call("cuCtxGetDevice", &device) == 0 && device == 1);
+    CHECK(d.call("cuDevicePrimaryCtxRelease_v2", 1) == 0 && d.call("cuCtxSetCurrent", first) == 0);
+    CHECK(d.call("cuCtxSynchronize") == 702);
+    CHECK(d.call("cuDevicePrimaryCtxReset_v2", 0) == 0);
+    CHECK(d.call("cuStreamDestroy_v2", other) == 0 && d.call("cuEventDestroy_v2", event) == 0);
+    d.config("devices", "1");
+    REFUSED(d.call("cuDeviceGet", &device, 1), 101, "cuDeviceGet: there is no device 1; the setting devices is 1");
+}
+
 static void testMemory(const Driver& d) {
     d.config("memory", "1000000");
     uint64_t a, b;
@@ -211,6 +296,7 @@ int main(int, char** arguments) {
     testGraphs(driver);
     testLimits(driver);
     testUndefine(driver);
+    testMeetings(driver);
     testMemory(driver);
     printf("driver: %d failures\n", failures);
     return failures != 0;

@@ -19,7 +19,7 @@ programs=()
 for source in "$here"/*_test.cpp; do
     program=$out/tests-check/$(basename "$source" .cpp)
     if [ ! "$program" -nt "$source" ] || [ ! "$program" -nt "$here/harness.h" ]; then
-        "$cxx" -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -I"$emulator/include" "$source" -o "$program" -ldl
+        "$cxx" -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -I"$emulator/include" "$source" -o "$program" -ldl -lpthread
     fi
     programs+=("$program")
 done
