@@ -48,18 +48,24 @@ public interface Group extends AutoCloseable {
     /// @throws IllegalArgumentException if sizes or dtypes differ, or the size does not divide
     Pending allToAll(Tensor out, Tensor in);
 
-    /// Sends to rank `to`, which must [#receive]. It may block until that happens: pairs of ranks that send to each
-    /// other do so inside [#grouped].
+    /// Sends to rank `to`, which must [#receive]; waits for nothing. Until [Pending#join], which may wait for the
+    /// receiver, `tensor` must live and stay as it is. Messages from one rank to another arrive in their order.
+    ///
+    /// Engines may run the messages of one group one after the other, so that one which waits for its receiver
+    /// holds up those behind it, in both directions: ranks that send to each other do so inside [#grouped], or with
+    /// a group for each direction.
     ///
     /// @throws IllegalArgumentException if there is no such other rank
     Pending send(Tensor tensor, int to);
 
-    /// Receives what rank `from` sends: as many elements of the same dtype.
+    /// Receives what rank `from` sends, as many elements of the same dtype: `out` is it after [Pending#join], which
+    /// may wait for the sender. To start early lets the message travel while this rank computes, with engines that
+    /// can; others do all at the join, so that receives must be joined before the sends that answer them.
     ///
     /// @throws IllegalArgumentException if there is no such other rank
     Pending receive(Tensor out, int from);
 
-    /// The sends and receives that `calls` makes, all at once.
+    /// The sends and receives that `calls` makes, all at once; joining what this returns joins them all.
     Pending grouped(Runnable calls);
 
     /// Returns when all ranks have come here. Waits for this rank's device.

@@ -14,7 +14,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Ranks as threads of this JVM, each with a session of its own. They read each other's tensors where these lie, with
-/// the kernels of their own device, so all devices must reach each other's memory: the CPU, or one GPU.
+/// the kernels of their own device, so all devices must reach each other's memory: the CPU, or one GPU. A message is
+/// copied by the receiver, when it joins.
 ///
 /// A sum over n ranks is split: each rank adds up its n-th part, rank 0's first, and the others copy it. So every rank
 /// does the same work, an element is always added in the same order, and is the same on all ranks.
@@ -28,9 +29,15 @@ public final class LocalGroup implements Group {
 
     private final Meeting meeting;
     private final int rank;
-    private @Nullable List<Message> gathering;
+    private @Nullable Messages gathering;
 
-    private record Message(@Nullable Tensor out, @Nullable Tensor sent, int peer) {}
+    private record Messages(List<Pending> receives, List<Pending> sends) implements Pending {
+        @Override
+        public void join() {
+            receives.forEach(Pending::join);
+            sends.forEach(Pending::join);
+        }
+    }
 
     private LocalGroup(Meeting meeting, int rank) {
         this.meeting = meeting;
@@ -50,16 +57,17 @@ public final class LocalGroup implements Group {
         }
         Meeting meeting = new Meeting(ranks, timeout);
         AtomicReference<@Nullable Throwable> first = new AtomicReference<>();
+        AtomicReference<@Nullable Throwable> told = new AtomicReference<>();
         List<Thread> threads = new ArrayList<>();
         for (int r = 1; r < ranks; r++) {
             LocalGroup group = new LocalGroup(meeting, r);
-            threads.add(Thread.ofPlatform().name("rank " + r).start(() -> one(group, work, first)));
+            threads.add(Thread.ofPlatform().name("rank " + r).start(() -> one(group, work, first, told)));
         }
-        one(new LocalGroup(meeting, 0), work, first);
+        one(new LocalGroup(meeting, 0), work, first, told);
         for (Thread t : threads) {
             joined(t);
         }
-        switch (first.get()) {
+        switch (first.get() == null ? told.get() : first.get()) {
             case null -> {}
             case RuntimeException e -> throw e;
             case Error e -> throw e;
@@ -67,11 +75,16 @@ public final class LocalGroup implements Group {
         }
     }
 
-    private static void one(LocalGroup group, Consumer<Group> work, AtomicReference<@Nullable Throwable> first) {
+    /// The rank whose failure ended the group may be slower to end than those who are told.
+    private static void one(
+            LocalGroup group,
+            Consumer<Group> work,
+            AtomicReference<@Nullable Throwable> first,
+            AtomicReference<@Nullable Throwable> told) {
         try {
             work.accept(group);
         } catch (RuntimeException | Error e) {
-            first.compareAndSet(null, e);
+            (group.meeting.endedWith(e.getMessage()) ? told : first).compareAndSet(null, e);
             group.abort("group: rank " + group.rank + " failed: " + e.getMessage());
         }
     }
@@ -219,14 +232,24 @@ public final class LocalGroup implements Group {
         }
         meeting.meet(rank, operation, mine);
         devicesMeet(operation);
-        launches.run();
-        devicesMeet(operation);
+        reading(launches);
+        inOrder(() -> meeting.depart(rank, operation));
         meeting.leave(rank);
         return Pending.DONE;
     }
 
     private void devicesMeet(String operation) {
         inOrder(() -> meeting.arrive(rank, operation));
+    }
+
+    /// If a launch fails, this rank reads no more, and nobody need wait for that.
+    private void reading(Runnable launches) {
+        try {
+            launches.run();
+        } catch (RuntimeException | Error e) {
+            meeting.stopReading(rank);
+            throw e;
+        }
     }
 
     private static void inOrder(Runnable work) {
@@ -256,22 +279,27 @@ public final class LocalGroup implements Group {
     @Override
     public Pending send(Tensor tensor, int to) {
         Sizes.other("send", to, rank, size());
-        return message(new Message(null, tensor, to));
+        Meeting.Mail mail = meeting.post(rank, to, tensor);
+        inOrder(() -> meeting.ready(mail));
+        Pending send = pending(() -> {
+            inOrder(() -> meeting.waitUntilTaken(mail));
+            meeting.waitUntilOpened(mail);
+        });
+        if (gathering != null) {
+            gathering.sends.add(send);
+        }
+        return send;
     }
 
     @Override
     public Pending receive(Tensor out, int from) {
         Sizes.other("receive", from, rank, size());
-        return message(new Message(out, null, from));
-    }
-
-    private Pending message(Message m) {
+        Meeting.Mail mail = meeting.expect(from, rank);
+        Pending receive = pending(() -> take(out, mail, from));
         if (gathering != null) {
-            gathering.add(m);
-        } else {
-            deliver(List.of(m));
+            gathering.receives.add(receive);
         }
-        return Pending.DONE;
+        return receive;
     }
 
     @Override
@@ -279,46 +307,36 @@ public final class LocalGroup implements Group {
         if (gathering != null) {
             throw new IllegalStateException("group: grouped() inside grouped()");
         }
-        List<Message> all = new ArrayList<>();
+        Messages all = new Messages(new ArrayList<>(), new ArrayList<>());
         gathering = all;
         try {
             calls.run();
         } finally {
             gathering = null;
         }
-        deliver(all);
-        return Pending.DONE;
+        return all;
     }
 
-    private void deliver(List<Message> messages) {
-        List<Meeting.Mail> sent = new ArrayList<>();
-        for (Message m : messages) {
-            if (m.sent != null) {
-                Meeting.Mail mail = meeting.post(rank, m.peer, m.sent);
-                sent.add(mail);
-                inOrder(() -> meeting.ready(mail));
+    /// `rest` at the first join.
+    private static Pending pending(Runnable rest) {
+        boolean[] joined = {false};
+        return () -> {
+            if (!joined[0]) {
+                joined[0] = true;
+                rest.run();
             }
-        }
-        for (Message m : messages) {
-            if (m.out != null) {
-                take(m.out, m.peer);
-            }
-        }
-        for (Meeting.Mail mail : sent) {
-            inOrder(() -> meeting.waitUntilTaken(mail));
-            meeting.waitUntilOpened(mail);
-        }
+        };
     }
 
-    private void take(Tensor out, int from) {
-        Meeting.Mail mail = meeting.waitForMail(from, rank);
-        if (out.size() != mail.tensor.size() || out.dtype() != mail.tensor.dtype()) {
-            String why = "group: rank " + from + " sent " + mail.tensor + ", rank " + rank + " receives " + out;
+    private void take(Tensor out, Meeting.Mail mail, int from) {
+        Tensor sent = meeting.waitForTensor(mail);
+        if (out.size() != sent.size() || out.dtype() != sent.dtype()) {
+            String why = "group: rank " + from + " sent " + sent + ", rank " + rank + " receives " + out;
             abort(why);
             throw new IllegalStateException(why);
         }
         inOrder(() -> meeting.waitUntilReady(mail));
-        copy(out, mail.tensor);
+        reading(() -> copy(out, sent));
         inOrder(() -> meeting.taken(mail));
         meeting.opened(mail);
     }

@@ -8,6 +8,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Where the threads of a [LocalGroup] meet: one monitor for all of them, since they come together for whole tensors,
@@ -20,25 +21,27 @@ final class Meeting {
 
     /// A tensor on its way, and where sender and receiver are with it: they meet again at every replay of a graph.
     static final class Mail {
-        final Tensor tensor;
         private final Route route;
+        private @Nullable Tensor tensor;
         private boolean opened;
         private int ready;
         private int taken;
 
-        Mail(Tensor tensor, Route route) {
-            this.tensor = tensor;
+        Mail(Route route) {
             this.route = route;
         }
     }
 
     private static final Tensor[] NOTHING = {};
+    private static final Deque<Mail> NO_MAIL = new ArrayDeque<>();
 
     private final long timeoutNanos;
     private final Call[] calls;
     private final int[] colors;
     private final boolean[] here;
-    private final Map<Route, Deque<Mail>> mail = new HashMap<>();
+    private final boolean[] reads;
+    private final Map<Route, Deque<Mail>> sent = new HashMap<>();
+    private final Map<Route, Deque<Mail>> expected = new HashMap<>();
     private final Map<Long, Map<Integer, Meeting>> splits = new HashMap<>();
     private int arrived;
     private long generation;
@@ -49,6 +52,7 @@ final class Meeting {
         calls = new Call[size];
         colors = new int[size];
         here = new boolean[size];
+        reads = new boolean[size];
         Arrays.fill(calls, new Call("nothing", 0, NOTHING));
     }
 
@@ -63,11 +67,30 @@ final class Meeting {
         gather(rank);
     }
 
-    /// Waits until the devices of all ranks have come to the operation.
+    /// Waits until the devices of all ranks have come to the operation. From here on this rank reads the others'
+    /// tensors, until it calls this or [#depart].
     synchronized void arrive(int rank, String operation) {
+        depart(rank, operation);
+        startReading(rank);
+    }
+
+    /// As [#arrive], and nobody reads any more.
+    synchronized void depart(int rank, String operation) {
+        stopReading(rank);
         check();
         calls[rank] = new Call(operation, calls[rank].number, calls[rank].parts);
         gather(rank);
+    }
+
+    private void startReading(int rank) {
+        check();
+        reads[rank] = true;
+    }
+
+    /// As if [#depart] or [#taken] had been called, for a rank that fails.
+    synchronized void stopReading(int rank) {
+        reads[rank] = false;
+        notifyAll();
     }
 
     /// Waits until all ranks have launched what reads the others' tensors.
@@ -86,7 +109,8 @@ final class Meeting {
         }
         for (Call c : calls) {
             if (!c.operation.equals(calls[rank].operation)) {
-                fail("group: ranks came to different operations: " + all());
+                abort("group: ranks came to different operations: " + all());
+                check();
             }
         }
         arrived = 0;
@@ -100,23 +124,35 @@ final class Meeting {
         return calls[rank].parts[index];
     }
 
+    /// The next tensor from `from` to `to`; the n-th is for the n-th that is expected, whoever is first.
     synchronized Mail post(int from, int to, Tensor tensor) {
-        check();
-        Route route = new Route(from, to);
-        Mail m = new Mail(tensor, route);
-        mail.computeIfAbsent(route, _ -> new ArrayDeque<>()).add(m);
+        Mail m = meetOn(new Route(from, to), expected, sent);
+        m.tensor = tensor;
         notifyAll();
         return m;
     }
 
-    synchronized Mail waitForMail(int from, int to) {
+    synchronized Mail expect(int from, int to) {
+        return meetOn(new Route(from, to), sent, expected);
+    }
+
+    private Mail meetOn(Route route, Map<Route, Deque<Mail>> theirs, Map<Route, Deque<Mail>> ours) {
         check();
-        Deque<Mail> route = mail.computeIfAbsent(new Route(from, to), _ -> new ArrayDeque<>());
+        Deque<Mail> waiting = theirs.getOrDefault(route, NO_MAIL);
+        if (!waiting.isEmpty()) {
+            return waiting.remove();
+        }
+        Mail m = new Mail(route);
+        ours.computeIfAbsent(route, _ -> new ArrayDeque<>()).add(m);
+        return m;
+    }
+
+    synchronized Tensor waitForTensor(Mail m) {
         await(
-                () -> !route.isEmpty(),
-                () -> "group: rank " + from + " sent nothing to rank " + to + " within " + seconds()
+                () -> m.tensor != null,
+                () -> "group: rank " + m.route.from + " sent nothing to rank " + m.route.to + " within " + seconds()
                         + "; last operations: " + all());
-        return route.remove();
+        return Objects.requireNonNull(m.tensor);
     }
 
     /// The receiver has launched what reads the tensor.
@@ -135,18 +171,20 @@ final class Meeting {
         notifyAll();
     }
 
+    /// From here on the receiver reads the tensor, until [#taken].
     synchronized void waitUntilReady(Mail m) {
         await(
                 () -> m.ready > 0,
                 () -> "group: what rank " + m.route.from + " sends to rank " + m.route.to + ", " + m.tensor
                         + ", was not ready within " + seconds() + "; last operations: " + all());
         m.ready--;
+        startReading(m.route.to);
     }
 
     /// The receiver's device has copied the tensor.
     synchronized void taken(Mail m) {
         m.taken++;
-        notifyAll();
+        stopReading(m.route.to);
     }
 
     synchronized void waitUntilTaken(Mail m) {
@@ -183,11 +221,21 @@ final class Meeting {
         return new Seat(part, before);
     }
 
-    /// The first reason stays.
+    /// The first reason stays. When this returns, nobody reads the tensors of a rank whose memory ends.
     synchronized void abort(String why) {
         failure = failure == null ? why : failure;
         notifyAll();
-        splits.values().forEach(parts -> parts.values().forEach(m -> m.abort(why)));
+        waitForReaders();
+        splits().forEach(m -> m.abort(why));
+    }
+
+    /// Whether this meeting, or one that was split off, ended with these words.
+    synchronized boolean endedWith(@Nullable String why) {
+        return failure != null && failure.equals(why) || splits().anyMatch(m -> m.endedWith(why));
+    }
+
+    private Stream<Meeting> splits() {
+        return splits.values().stream().flatMap(parts -> parts.values().stream());
     }
 
     private interface Condition {
@@ -199,19 +247,12 @@ final class Meeting {
     }
 
     private void await(Condition condition, Text late) {
-        long deadline = System.nanoTime() + timeoutNanos;
-        boolean interrupted = false;
-        while (!condition.holds() && failure == null) {
-            long left = (deadline - System.nanoTime() + 999_999) / 1_000_000;
-            if (left <= 0) {
-                fail(late.get());
-            }
-            try {
-                wait(left);
-            } catch (InterruptedException e) {
-                interrupted = true;
-                abort("group: a rank was interrupted while it waited for others; last operations: " + all());
-            }
+        boolean interrupted = sleep(() -> condition.holds() || failure != null, System.nanoTime() + timeoutNanos);
+        if (!condition.holds() && failure == null) {
+            abort(
+                    interrupted
+                            ? "group: a rank was interrupted while it waited for others; last operations: " + all()
+                            : late.get());
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
@@ -221,15 +262,45 @@ final class Meeting {
         }
     }
 
-    private void check() {
-        if (failure != null) {
-            throw new IllegalStateException(failure);
+    /// Until the condition holds, or the time is over, or the thread was interrupted: then it is true.
+    private boolean sleep(Condition condition, long deadline) {
+        for (long left = 1; left > 0 && !condition.holds(); ) {
+            left = (deadline - System.nanoTime() + 999_999) / 1_000_000;
+            try {
+                wait(Math.max(1, left));
+            } catch (InterruptedException e) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// A rank that fails frees its memory, which another may be reading just now.
+    private void waitForReaders() {
+        boolean interrupted = false;
+        long deadline = System.nanoTime() + timeoutNanos;
+        while (sleep(() -> !anyReads(), deadline)) {
+            interrupted = true;
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 
-    private void fail(String why) {
-        abort(why);
-        throw new IllegalStateException(Objects.requireNonNull(failure));
+    private boolean anyReads() {
+        for (boolean r : reads) {
+            if (r) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void check() {
+        if (failure != null) {
+            waitForReaders();
+            throw new IllegalStateException(failure);
+        }
     }
 
     private String missing(String operation) {

@@ -22,6 +22,6 @@ record AddRow(Tensor x, Tensor row) implements Node {
     @Override
     public void backward(Tensor dy, Gradients into) {
         into.pass(x, dy);
-        into.add(row, (d, beta) -> d.kernels().sumRows(d, dy, beta));
+        into.add(row, (d, beta) -> d.kernels().sumRows(d, dy, beta), dy);
     }
 }

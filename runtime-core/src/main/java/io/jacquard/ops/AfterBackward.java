@@ -22,6 +22,6 @@ record AfterBackward(Tensor x, Runnable action) implements Node {
     @Override
     public void backward(Tensor dy, Gradients into) {
         into.pass(x, dy);
-        action.run();
+        into.then(action);
     }
 }

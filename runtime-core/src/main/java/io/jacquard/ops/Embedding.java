@@ -49,9 +49,9 @@ record Embedding(
 
     @Override
     public void backward(Tensor dy, Gradients into) {
-        into.add(table, (d, beta) -> d.kernels().embeddingGrad(d, dy, ids, firstId, beta));
+        into.add(table, (d, beta) -> d.kernels().embeddingGrad(d, dy, ids, firstId, beta), dy);
         if (positions != null) {
-            into.add(positions, (d, beta) -> positionsGrad(d, dy, beta));
+            into.add(positions, (d, beta) -> positionsGrad(d, dy, beta), dy);
         }
     }
 

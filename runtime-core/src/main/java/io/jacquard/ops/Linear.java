@@ -80,9 +80,9 @@ record Linear(
 
     private void linear(Tensor dy, Gradients into) {
         into.add(x, (dx, beta) -> dx.kernels().matmul(dx, dy, false, weight, false, beta, Epilogue.NONE));
-        into.add(weight, (dw, beta) -> dw.kernels().matmul(dw, dy, true, x, false, beta, Epilogue.NONE));
+        into.add(weight, (dw, beta) -> dw.kernels().matmul(dw, dy, true, x, false, beta, Epilogue.NONE), dy, x);
         if (bias != null) {
-            into.add(bias, (db, beta) -> db.kernels().sumRows(db, dy, beta));
+            into.add(bias, (db, beta) -> db.kernels().sumRows(db, dy, beta), dy);
         }
     }
 }

@@ -28,6 +28,6 @@ record MatMul(Tensor a, Tensor b) implements Node {
     @Override
     public void backward(Tensor dy, Gradients into) {
         into.add(a, (da, beta) -> da.kernels().matmul(da, dy, false, b, true, beta, Epilogue.NONE));
-        into.add(b, (db, beta) -> db.kernels().matmul(db, a, true, dy, false, beta, Epilogue.NONE));
+        into.add(b, (db, beta) -> db.kernels().matmul(db, a, true, dy, false, beta, Epilogue.NONE), a, dy);
     }
 }

@@ -18,8 +18,15 @@ final class Storage {
     /// How many tensors of the graph (those with a node) still have their backward to run.
     int graphUses;
 
-    /// How many pending gradients lie in this storage; above one, an accumulation must copy first.
+    /// How many pending gradients lie in this storage.
     int gradientShares;
+
+    /// How many writers that were put off still have to read this storage.
+    int lateReads;
+
+    /// Why this storage is freed when the last of those has run, if it is.
+    @Nullable
+    String freedAfterReads;
 
     /// What an allocation is for. A record, because most allocations never need the text.
     record Content(Shape shape, DType dtype) {

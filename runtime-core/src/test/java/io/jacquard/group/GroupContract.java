@@ -192,9 +192,10 @@ public final class GroupContract {
         Tensor mine = tensor(g.rank(), size);
         Tensor got = Tensor.empty(Shape.of(size), DType.F32);
         g.grouped(() -> {
-            g.send(mine, (g.rank() + 1) % n);
-            g.receive(got, (g.rank() + n - 1) % n);
-        });
+                    g.send(mine, (g.rank() + 1) % n);
+                    g.receive(got, (g.rank() + n - 1) % n);
+                })
+                .join();
         assertArrayEquals(values((g.rank() + n - 1) % n, size), got.toFloats());
     }
 
@@ -202,10 +203,10 @@ public final class GroupContract {
         Tensor t = tensor(0, 5);
         if (g.rank() > 0) {
             t.kernels().fill(t, -1f);
-            g.receive(t, g.rank() - 1);
+            g.receive(t, g.rank() - 1).join();
         }
         if (g.rank() < g.size() - 1) {
-            g.send(t, g.rank() + 1);
+            g.send(t, g.rank() + 1).join();
         }
         assertArrayEquals(values(0, 5), t.toFloats());
     }
@@ -215,17 +216,19 @@ public final class GroupContract {
         Tensor b = Tensor.of(Shape.of(1), 7);
         if (g.rank() == 0) {
             g.grouped(() -> {
-                g.send(a, 1);
-                g.send(b, 1);
-            });
+                        g.send(a, 1);
+                        g.send(b, 1);
+                    })
+                    .join();
             g.receive(a, 1).join();
         } else {
             Tensor first = Tensor.empty(Shape.of(2), DType.F32);
             Tensor second = Tensor.empty(Shape.of(1), DType.I32);
             g.grouped(() -> {
-                g.receive(first, 0);
-                g.receive(second, 0);
-            });
+                        g.receive(first, 0);
+                        g.receive(second, 0);
+                    })
+                    .join();
             assertArrayEquals(new int[] {7}, second.toInts());
             g.send(first, 0).join();
         }
@@ -270,9 +273,10 @@ public final class GroupContract {
         try (Graph graph = Session.current().capture(() -> {
             t.kernels().axpby(t, g.rank() + 2f, t, 0f);
             g.grouped(() -> {
-                g.send(t, 1 - g.rank());
-                g.receive(other, 1 - g.rank());
-            });
+                        g.send(t, 1 - g.rank());
+                        g.receive(other, 1 - g.rank());
+                    })
+                    .join();
         })) {
             graph.replay();
             graph.replay();

@@ -143,9 +143,9 @@ final class LocalGroupTest {
                 RuntimeException.class,
                 () -> ranks(2, g -> {
                     if (g.rank() == 0) {
-                        g.send(tensor(0, 4), 1);
+                        g.send(tensor(0, 4), 1).join();
                     } else {
-                        g.receive(tensor(0, 5), 0);
+                        g.receive(tensor(0, 5), 0).join();
                     }
                 }));
     }
