@@ -66,7 +66,7 @@ public final class TrainFromJava {
     private static int[] continued(Decoder model, int[] prompt, int count) {
         int[] ids = Arrays.copyOf(prompt, prompt.length + count);
         try (var _ = Scope.openWithoutGrad("generate")) {
-            KeyValueCache cache = new KeyValueCache(model.config()); // so that a token costs one position, not all
+            KeyValueCache cache = model.cache(); // so that a token costs one position, not all
             Tensor unseen = Tensor.of(Shape.of(1, prompt.length), prompt);
             for (int i = prompt.length; i < ids.length; i++) {
                 float[] logits = model.next(unseen, cache).toFloats();

@@ -115,6 +115,11 @@ public final class Batches implements AutoCloseable {
         return Math.multiplyExact(step, layout.rowsPerStep()) / windows;
     }
 
+    /// Labels of a step on all ranks: each position of a window has one that counts.
+    public long labelsPerStep(Layout layout) {
+        return layout.rowsPerStep() * context;
+    }
+
     /// Fills one rank's micro-batch of a training step.
     ///
     /// @param tokens gets `[B, T]`

@@ -32,8 +32,8 @@ public final class CheckpointDirectory {
     public interface Writer {
         /// Writes any files into `directory`, which is empty. What this throws abandons the save.
         ///
-        /// With several ranks, rank 0 alone calls `save`; in here it tells the others the directory, writes its
-        /// own part and waits for theirs.
+        /// With several ranks, the first alone calls `save`; in here it writes its own part and takes those of
+        /// the others: [RankParts].
         void writeTo(Path directory) throws IOException;
     }
 
@@ -52,6 +52,7 @@ public final class CheckpointDirectory {
     public static CheckpointDirectory open(Path root) throws IOException {
         Files.createDirectories(root);
         AtomicFiles.cleanTemporaries(root);
+        cleanDeliveries(root);
         finishReplacements(root);
         return new CheckpointDirectory(root, true);
     }
@@ -119,7 +120,7 @@ public final class CheckpointDirectory {
         if (name == null || !STEP.matcher(name.toString()).matches()) {
             return Optional.of("not named step-<N>");
         }
-        return CheckpointManifest.damage(directory, step(directory), true);
+        return CheckpointManifest.damage(directory, stepOf(directory), true);
     }
 
     /// Deletes old states: all but the newest `keepLast` and those whose step is a multiple of `keepEvery` (0:
@@ -160,7 +161,9 @@ public final class CheckpointDirectory {
     private List<Found> list(boolean contents) throws IOException {
         return directories().stream()
                 .map(directory -> new Found(
-                        step(directory), directory, CheckpointManifest.damage(directory, step(directory), contents)))
+                        stepOf(directory),
+                        directory,
+                        CheckpointManifest.damage(directory, stepOf(directory), contents)))
                 .toList();
     }
 
@@ -168,12 +171,14 @@ public final class CheckpointDirectory {
         try (Stream<Path> children = Files.list(root)) {
             return children.filter(
                             path -> STEP.matcher(path.getFileName().toString()).matches() && Files.isDirectory(path))
-                    .sorted(Comparator.comparingLong(CheckpointDirectory::step).reversed())
+                    .sorted(Comparator.comparingLong(CheckpointDirectory::stepOf)
+                            .reversed())
                     .toList();
         }
     }
 
-    private static long step(Path directory) {
+    /// The step of a directory that [#list()] or [#newestVerified] returned.
+    public static long stepOf(Path directory) {
         Matcher matcher = STEP.matcher(
                 directory.toAbsolutePath().normalize().getFileName().toString());
         if (!matcher.matches()) {
@@ -194,6 +199,16 @@ public final class CheckpointDirectory {
         AtomicFiles.publish(target, replaced);
         AtomicFiles.publish(temporary, target);
         AtomicFiles.deleteTree(replaced);
+    }
+
+    private static void cleanDeliveries(Path root) throws IOException {
+        List<Path> left;
+        try (Stream<Path> children = Files.list(root)) {
+            left = children.filter(RankParts::isDelivery).toList();
+        }
+        for (Path part : left) {
+            AtomicFiles.deleteTree(part);
+        }
     }
 
     private static void finishReplacements(Path root) throws IOException {

@@ -15,18 +15,31 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Thread** One caller at a time.
 public final class CheckpointSaver implements AutoCloseable {
-    private final CheckpointDirectory directory;
-    private final int keepLast;
-    private final long keepEvery;
+    private final Target target;
     private final ExecutorService thread = Executors.newSingleThreadExecutor(
             Thread.ofPlatform().name("checkpoint-saver").factory());
     private @Nullable Future<Path> running;
 
+    /// Where states go.
+    @FunctionalInterface
+    public interface Target {
+        /// Saves what `state` writes.
+        ///
+        /// @return where it is
+        Path save(long step, CheckpointDirectory.Writer state) throws IOException;
+    }
+
     /// Prunes after each save, as [CheckpointDirectory#prune(int, long)] describes.
     public CheckpointSaver(CheckpointDirectory directory, int keepLast, long keepEvery) {
-        this.directory = directory;
-        this.keepLast = keepLast;
-        this.keepEvery = keepEvery;
+        this((step, state) -> {
+            Path saved = directory.save(step, state);
+            directory.prune(keepLast, keepEvery);
+            return saved;
+        });
+    }
+
+    public CheckpointSaver(Target target) {
+        this.target = target;
     }
 
     /// Waits for the save under way, if any, and starts this one. `snapshot` writes from host memory that nobody
@@ -35,11 +48,7 @@ public final class CheckpointSaver implements AutoCloseable {
     /// @throws IOException if the save before failed; this one is not started then
     public void save(long step, CheckpointDirectory.Writer snapshot) throws IOException {
         await();
-        running = thread.submit(() -> {
-            Path saved = directory.save(step, snapshot);
-            directory.prune(keepLast, keepEvery);
-            return saved;
-        });
+        running = thread.submit(() -> target.save(step, snapshot));
     }
 
     /// Waits for the save under way and returns its directory, or null if none was.

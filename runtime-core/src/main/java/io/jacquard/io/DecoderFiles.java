@@ -2,8 +2,10 @@ package io.jacquard.io;
 
 import io.jacquard.nn.Decoder;
 import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.Parameter;
 import io.jacquard.nn.Weights;
 import io.jacquard.ops.Ops;
+import io.jacquard.optim.Shards;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
@@ -13,8 +15,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -28,60 +31,68 @@ public final class DecoderFiles {
     /// The model as it is now, in host memory: written later, by any thread, while training goes on.
     public static final class Snapshot {
         private final DecoderConfig config;
-        private final DType dtype;
         private final int endOfText;
-        private final List<DecoderLayout.Part> parts;
-        private final List<MemorySegment> data;
+        private final DType dtype;
+        private final List<DecoderLayout.Part> layout;
+        private final Map<Parameter, MemorySegment> data = new HashMap<>();
 
-        private Snapshot(Decoder model, int endOfText, Arena arena) {
-            Weights weights = model.weights();
-            Tensor values = weights.values();
+        private Snapshot(Decoder model, Shards shards, int endOfText, Arena arena) {
             config = model.config();
-            dtype = values.dtype();
             this.endOfText = endOfText;
-            parts = DecoderLayout.of(model);
-            MemorySegment flat = arena.allocate(values.bytes(), 64);
-            values.copyTo(flat);
-            data = new ArrayList<>();
-            for (DecoderLayout.Part p : parts) {
-                long row =
-                        p.parameter().shape().elements() / p.parameter().shape().dim(0);
-                long start = weights.offset(p.parameter()) + p.from() * row;
-                data.add(flat.asSlice(dtype.bytes(start), dtype.bytes(p.shape().elements())));
-            }
+            layout = DecoderLayout.of(model);
+            dtype = layout.getFirst().parameter().value().dtype();
+            new WholeParameters(shards, model.partition().tensor())
+                    .values(arena)
+                    .forEach(w -> data.put(w.parameter(), w.data()));
         }
 
-        /// Writes `config.json` and `model.safetensors` into an existing directory; the memory must still be
-        /// there.
-        public void write(Path directory) throws IOException {
+        /// Writes `config.json` and what this rank has of the weights into an existing directory; the memory
+        /// must still be there. Where there are several parts, [ModelDirectory#writeIndex] has to follow.
+        public void write(Path directory, FilePart part) throws IOException {
             SafetensorsWriter writer = new SafetensorsWriter();
-            for (int i = 0; i < parts.size(); i++) {
-                DecoderLayout.Part p = parts.get(i);
-                MemorySegment bytes = data.get(i);
-                SafetensorsType type = type(dtype);
-                if (p.transposed()) {
-                    writer.add(p.name(), type, p.fileShape(), sink -> sink.write(transposed(bytes, p.shape(), dtype)));
-                } else {
-                    writer.add(p.name(), type, p.fileShape(), bytes);
+            for (DecoderLayout.Part p : layout) {
+                MemorySegment whole = data.get(p.parameter());
+                if (whole != null) {
+                    add(writer, p, whole);
                 }
             }
-            writer.write(directory.resolve(ModelDirectory.SINGLE));
-            AtomicFiles.writeText(directory.resolve(CONFIG), DecoderConfigFile.render(config, dtype, endOfText));
+            writer.write(directory.resolve(part.name("model")));
+            if (part.isFirst()) {
+                AtomicFiles.writeText(directory.resolve(CONFIG), DecoderConfigFile.render(config, dtype, endOfText));
+            }
+        }
+
+        private void add(SafetensorsWriter writer, DecoderLayout.Part p, MemorySegment whole) {
+            long row = p.parameter().logicalShape().elements()
+                    / p.parameter().logicalShape().dim(0);
+            MemorySegment bytes = whole.asSlice(
+                    dtype.bytes(p.from() * row), dtype.bytes(p.shape().elements()));
+            if (p.transposed()) {
+                writer.add(
+                        p.name(), type(dtype), p.fileShape(), sink -> sink.write(transposed(bytes, p.shape(), dtype)));
+            } else {
+                writer.add(p.name(), type(dtype), p.fileShape(), bytes);
+            }
         }
     }
 
-    /// Copies the weights to host memory of `arena`. Waits for the device.
+    /// Copies the weights that this rank writes to host memory of `arena`. Waits for the device. All ranks that
+    /// hold the model must call.
     ///
     /// @param endOfText the token that ends a text, or -1
-    public static Snapshot snapshot(Decoder model, int endOfText, Arena arena) {
-        return new Snapshot(model, endOfText, arena);
+    public static Snapshot snapshot(Decoder model, Shards shards, int endOfText, Arena arena) {
+        return new Snapshot(model, shards, endOfText, arena);
     }
 
-    /// Writes the model into an existing directory, now.
+    /// Writes a model that this process holds alone into an existing directory, now.
     public static void save(Decoder model, int endOfText, Path directory) throws IOException {
         try (Arena arena = Arena.ofShared()) {
-            snapshot(model, endOfText, arena).write(directory);
+            snapshot(model, alone(model), endOfText, arena).write(directory, FilePart.ALL);
         }
+    }
+
+    private static Shards alone(Decoder model) {
+        return Shards.of(model.weights(), Shards.Ranks.ONE);
     }
 
     /// Declares the model of the directory in `weights`, allocates it in the current scope and loads its values.
@@ -94,30 +105,52 @@ public final class DecoderFiles {
         return model;
     }
 
-    /// Loads the directory's values into a model that has memory.
+    /// Loads the directory's values into a model that this process holds alone.
     public static void loadInto(Path directory, Decoder model) throws IOException {
+        loadInto(directory, model, alone(model));
+    }
+
+    /// Loads the directory's values into what this rank holds of a model. All its ranks must call.
+    ///
+    /// @throws IllegalArgumentException if the directory's tensors are not exactly the model's
+    public static void loadInto(Path directory, Decoder model, Shards shards) throws IOException {
         try (ModelDirectory files = ModelDirectory.open(directory)) {
-            Set<String> left = files.tensors().keySet().stream()
-                    .filter(n -> !ignored(n, model.config()))
-                    .collect(Collectors.toCollection(TreeSet::new));
-            for (DecoderLayout.Part p : DecoderLayout.of(model)) {
-                String name = p.name();
-                SafetensorsEntry entry = files.find(name);
-                if (entry == null && name.startsWith("transformer.")) { // the Hub's GPT-2 has no prefix
-                    name = name.substring("transformer.".length());
-                    entry = files.find(name);
-                }
-                if (entry == null) {
-                    throw new IllegalArgumentException(directory + ": tensor '" + p.name() + "' is missing");
-                }
-                left.remove(name);
-                load(directory, entry, files.data(name), p);
-            }
-            if (!left.isEmpty()) {
-                throw new IllegalArgumentException(directory + ": " + left.size() + " tensors are not of the model: "
-                        + left.stream().limit(5).collect(Collectors.joining(", ")));
+            check(directory, files, model.config());
+            Map<Parameter, List<DecoderLayout.Part>> layout =
+                    DecoderLayout.of(model).stream().collect(Collectors.groupingBy(DecoderLayout.Part::parameter));
+            new WholeParameters(shards, model.partition().tensor())
+                    .loadValues(p -> whole(directory, files, p, layout.getOrDefault(p, List.of())));
+        }
+    }
+
+    /// The files must hold the tensors of the whole model, and no others.
+    private static void check(Path directory, ModelDirectory files, DecoderConfig config) {
+        Set<String> left = files.tensors().keySet().stream()
+                .filter(n -> !ignored(n, config))
+                .collect(Collectors.toCollection(TreeSet::new));
+        for (DecoderLayout.Part p : DecoderLayout.of(Decoder.of(config, new Weights()))) {
+            SafetensorsEntry entry = find(directory, files, p.name());
+            left.remove(entry.name());
+            if (!entry.shape().equals(p.fileShape())) {
+                throw new IllegalArgumentException(directory + ": tensor '" + entry.name() + "' is " + entry.shape()
+                        + ", the model expects " + p.fileShape());
             }
         }
+        if (!left.isEmpty()) {
+            throw new IllegalArgumentException(directory + ": " + left.size() + " tensors are not of the model: "
+                    + left.stream().limit(5).collect(Collectors.joining(", ")));
+        }
+    }
+
+    private static SafetensorsEntry find(Path directory, ModelDirectory files, String name) {
+        SafetensorsEntry entry = files.find(name);
+        if (entry == null && name.startsWith("transformer.")) { // the Hub's GPT-2 has no prefix
+            entry = files.find(name.substring("transformer.".length()));
+        }
+        if (entry == null) {
+            throw new IllegalArgumentException(directory + ": tensor '" + name + "' is missing");
+        }
+        return entry;
     }
 
     /// Buffers that older versions saved, and the copy of a tied head.
@@ -128,18 +161,20 @@ public final class DecoderFiles {
                 || config.tied() && name.equals("lm_head.weight");
     }
 
-    private static void load(Path directory, SafetensorsEntry entry, MemorySegment bytes, DecoderLayout.Part p) {
-        if (!entry.shape().equals(p.fileShape())) {
-            throw new IllegalArgumentException(directory + ": tensor '" + entry.name() + "' is " + entry.shape()
-                    + ", the model expects " + p.fileShape());
+    /// All of `p`, in its dtype, in the current scope.
+    private static Tensor whole(Path directory, ModelDirectory files, Parameter p, List<DecoderLayout.Part> parts) {
+        Tensor whole = Tensor.empty(p.logicalShape(), p.value().dtype());
+        for (DecoderLayout.Part part : parts) {
+            SafetensorsEntry entry = find(directory, files, part.name());
+            try (var _ = Scope.openWithoutGrad("load")) {
+                int[] dims = entry.shape().stream().mapToInt(Math::toIntExact).toArray();
+                Tensor file = Tensor.empty(Shape.of(dims), dtype(directory, entry));
+                file.copyFrom(files.data(entry.name()));
+                Tensor rows = whole.rows(part.from(), part.to());
+                rows.kernels().cast(rows, part.transposed() ? Ops.permute(file, 1, 0) : file);
+            }
         }
-        try (var _ = Scope.openWithoutGrad("load")) {
-            int[] dims = entry.shape().stream().mapToInt(Math::toIntExact).toArray();
-            Tensor file = Tensor.empty(Shape.of(dims), dtype(directory, entry));
-            file.copyFrom(bytes);
-            Tensor rows = p.parameter().value().detach().rows(p.from(), p.to());
-            rows.kernels().cast(rows, p.transposed() ? Ops.permute(file, 1, 0) : file);
-        }
+        return whole;
     }
 
     private static DType dtype(Path directory, SafetensorsEntry entry) {

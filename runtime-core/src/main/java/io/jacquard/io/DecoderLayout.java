@@ -7,7 +7,8 @@ import io.jacquard.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
 
-/// How the parameters of a decoder lie in Hugging Face's files: under which names, as which rows, transposed or not.
+/// How the whole parameters of a decoder lie in Hugging Face's files: under which names, as which rows, transposed or
+/// not.
 final class DecoderLayout {
     private DecoderLayout() {}
 
@@ -15,7 +16,7 @@ final class DecoderLayout {
     record Part(String name, Parameter parameter, int from, int to, boolean transposed) {
         /// The shape of the rows here.
         Shape shape() {
-            int[] dims = parameter.shape().toArray();
+            int[] dims = parameter.logicalShape().toArray();
             dims[0] = to - from;
             return Shape.of(dims);
         }
@@ -47,7 +48,7 @@ final class DecoderLayout {
     }
 
     private static Part whole(Parameter p, String name, boolean transposed) {
-        return new Part(name, p, 0, p.shape().dim(0), transposed);
+        return new Part(name, p, 0, p.logicalShape().dim(0), transposed);
     }
 
     /// GPT-2's linear layers are `Conv1D`, whose weight is `[in, out]`.

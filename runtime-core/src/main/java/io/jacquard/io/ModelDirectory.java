@@ -5,8 +5,11 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The weights of a model directory: `model.safetensors`, or `model.safetensors.index.json` with its shards.
@@ -41,6 +44,39 @@ public final class ModelDirectory implements AutoCloseable {
             model.close();
             throw e;
         }
+    }
+
+    /// Writes the index of the parts that lie in a directory.
+    ///
+    /// @throws IllegalArgumentException if a tensor is in two of them
+    public static void writeIndex(Path directory) throws IOException {
+        List<Path> parts;
+        try (Stream<Path> files = Files.list(directory)) {
+            parts = files.filter(f -> FilePart.isOneOf("model", f)).sorted().toList();
+        }
+        long bytes = 0;
+        Map<String, Object> weightMap = new TreeMap<>();
+        for (Path part : parts) {
+            try (Safetensors file = Safetensors.open(part)) {
+                for (SafetensorsEntry tensor : file.tensors()) {
+                    Object other =
+                            weightMap.put(tensor.name(), part.getFileName().toString());
+                    if (other != null) {
+                        throw new IllegalArgumentException(directory + ": tensor " + Json.quote(tensor.name())
+                                + " is in " + other + " and in " + part.getFileName());
+                    }
+                    bytes += tensor.bytes();
+                }
+            }
+        }
+        writeIndex(directory, weightMap, bytes);
+    }
+
+    static void writeIndex(Path directory, Map<String, Object> weightMap, long bytes) throws IOException {
+        Map<String, Object> index = new LinkedHashMap<>();
+        index.put("metadata", Map.of("total_size", bytes));
+        index.put("weight_map", weightMap);
+        AtomicFiles.writeText(directory.resolve(INDEX), Json.renderLines(index));
     }
 
     /// All tensors by name, file after file; offsets are those within each file.

@@ -113,10 +113,7 @@ public final class SafetensorsWriter {
                 totalBytes += tensor.bytes();
             }
         }
-        Map<String, Object> index = new LinkedHashMap<>();
-        index.put("metadata", Map.of("total_size", totalBytes));
-        index.put("weight_map", weightMap);
-        AtomicFiles.writeText(directory.resolve(ModelDirectory.INDEX), Json.renderLines(index));
+        ModelDirectory.writeIndex(directory, weightMap, totalBytes);
         deleteOthers(directory, new HashSet<>(weightMap.values()));
     }
 

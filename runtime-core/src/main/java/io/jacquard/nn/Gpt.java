@@ -4,37 +4,51 @@ import io.jacquard.ops.Normed;
 import io.jacquard.ops.Ops;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /// GPT-2 (Radford et al., 2019): learned positions, pre-LayerNorm, GELU, tied head. Parameter names are those of
 /// `GPT2LMHeadModel`; the linear weights are `[out, in]` here and are transposed in its files.
 public final class Gpt implements Decoder {
     private final DecoderConfig config;
+    private final Partition part;
     private final Weights weights;
-    private final Parameter tokens;
-    private final Parameter positions;
-    private final List<Block> blocks = new ArrayList<>();
-    private final Norm last;
+    private final Table tokens;
+    private final @Nullable Parameter positions;
+    private final Map<Integer, Block> blocks = new TreeMap<>();
+    private final @Nullable Norm last;
     private final int dropoutSite;
 
-    Gpt(DecoderConfig config, Weights weights) {
+    Gpt(DecoderConfig config, Weights weights, Partition part) {
         this.config = config;
+        this.part = part;
         this.weights = weights;
         Weights w = weights.in("transformer");
-        w.segment("embedding");
-        tokens = w.declare("wte.weight", Shape.of(config.vocabulary(), config.width()), Init.normal(0.02));
-        positions = w.declare("wpe.weight", Shape.of(config.context(), config.width()), Init.normal(0.02));
+        tokens = Table.embedding(config, part, w, "wte.weight");
+        Weights copies = w.copies("copies", part.tensor());
+        positions = part.first()
+                ? copies.declare("wpe.weight", Shape.of(config.context(), config.width()), Init.normal(0.02))
+                : null;
         dropoutSite = w.site("drop");
         for (int i = 0; i < config.layers(); i++) {
-            blocks.add(new Block(config, i, w.segment("h." + i).in("h").in(i)));
+            if (part.holds(i)) {
+                Weights own = w.block("h." + i).in("h").in(i);
+                blocks.put(i, new Block(config, part, i, own, copies.in("h").in(i)));
+            }
         }
-        last = new Norm(config, w.segment("head").in("ln_f"));
+        last = part.last() ? new Norm(config, copies.in("ln_f")) : null;
     }
 
     @Override
     public DecoderConfig config() {
         return config;
+    }
+
+    @Override
+    public Partition partition() {
+        return part;
     }
 
     @Override
@@ -44,22 +58,37 @@ public final class Gpt implements Decoder {
 
     @Override
     public Parameter head() {
-        return tokens;
+        return tokens.parameter();
     }
 
     @Override
-    public Tensor hidden(Tensor ids, Pass pass) {
+    public Tensor embed(Tensor ids, Pass pass) {
         Decoder.check(config, ids, pass);
-        Tensor x = Ops.embedding(tokens.value(), ids, positionsFrom(pass.first()));
-        x = pass.dropout(x, config.dropout(), dropoutSite);
-        for (Block b : blocks) {
-            x = pass.recompute() ? Ops.recompute(h -> b.apply(h, pass), x) : b.apply(x, pass);
-        }
-        return last.apply(x);
+        Stream stream = tokens.stream(ids.shape());
+        // The first rank adds the positions, in the same launch: its part of the sum.
+        Parameter here = part.tensor().rank() == 0 ? positions : null;
+        Tensor x = stream.leave(tokens.rows(ids, here == null ? null : from(here, pass.first())));
+        return stream.dropout(x, pass, config.dropout(), dropoutSite);
     }
 
-    private Tensor positionsFrom(int first) {
+    private Tensor from(Parameter positions, int first) {
         return first == 0 ? positions.value() : positions.value().detach().rows(first, config.context());
+    }
+
+    @Override
+    public Tensor blocks(Tensor x, Shape tokens, int from, int to, Pass pass) {
+        Stream stream = Stream.of(part.tensor(), tokens, Tensor.records(List.of(x)));
+        Tensor y = x;
+        for (int i = from; i < to; i++) {
+            y = Table.here("block", blocks.get(i)).run(y, stream, pass);
+        }
+        return y;
+    }
+
+    @Override
+    public Tensor finish(Tensor x, Shape tokens) {
+        Stream stream = Stream.of(part.tensor(), tokens, Tensor.records(List.of(x)));
+        return stream.enter(Table.here("head", last).apply(x));
     }
 
     private static final class Norm {
@@ -85,6 +114,8 @@ public final class Gpt implements Decoder {
     private static final class Block {
         private final DecoderConfig config;
         private final int layer;
+        private final Weights weights;
+        private final Heads heads;
         private final Norm first;
         private final Linear qkv;
         private final Linear attentionOut;
@@ -94,27 +125,52 @@ public final class Gpt implements Decoder {
         private final int attentionSite;
         private final int feedForwardSite;
 
-        Block(DecoderConfig config, int layer, Weights w) {
+        /// @param w for what the tensor ranks divide
+        /// @param copies for what each of them holds
+        Block(DecoderConfig config, Partition part, int layer, Weights w, Weights copies) {
             this.config = config;
             this.layer = layer;
+            weights = w;
+            heads = Heads.of(config, part);
             int c = config.width();
             double residual =
                     0.02 / Math.sqrt(2.0 * config.layers()); // GPT-2: the stream's variance stays the same at any depth
-            first = new Norm(config, w.in("ln_1"));
-            qkv = Linear.withBias(w.in("attn").in("c_attn"), c, 3 * c, 0.02);
-            attentionOut = Linear.withBias(w.in("attn").in("c_proj"), c, c, residual);
-            second = new Norm(config, w.in("ln_2"));
-            up = Linear.withBias(w.in("mlp").in("c_fc"), c, config.hidden(), 0.02);
-            down = Linear.withBias(w.in("mlp").in("c_proj"), config.hidden(), c, residual);
+            Partition.Units[] attention = Partition.attention(config);
+            var hidden = new Partition.Units(config.hidden(), 1);
+            first = new Norm(config, copies.in("ln_1"));
+            qkv = Linear.columns(w.in("attn").in("c_attn"), part, "heads", c, 0.02, true, attention);
+            attentionOut = Linear.rows(
+                    w.in("attn").in("c_proj"),
+                    copies.in("attn").in("c_proj"),
+                    part,
+                    "heads",
+                    c,
+                    residual,
+                    attention[0]);
+            second = new Norm(config, copies.in("ln_2"));
+            up = Linear.columns(w.in("mlp").in("c_fc"), part, "hidden columns", c, 0.02, true, hidden);
+            down = Linear.rows(
+                    w.in("mlp").in("c_proj"),
+                    copies.in("mlp").in("c_proj"),
+                    part,
+                    "hidden columns",
+                    c,
+                    residual,
+                    hidden);
             attentionSite = w.site("attn.dropout");
             feedForwardSite = w.site("mlp.dropout");
         }
 
-        Tensor apply(Tensor x, Pass pass) {
-            Tensor a = attentionOut.apply(pass.attention(qkv.apply(first.apply(x)), config, layer));
-            Normed n = second.apply(pass.dropout(a, config.dropout(), attentionSite), x);
-            Tensor m = down.apply(up.gelu(n.value()));
-            return Ops.add(n.total(), pass.dropout(m, config.dropout(), feedForwardSite));
+        Tensor run(Tensor x, Stream stream, Pass pass) {
+            return weights.run(x, pass.recompute(), h -> apply(h, stream, pass));
+        }
+
+        private Tensor apply(Tensor x, Stream stream, Pass pass) {
+            Tensor packed = qkv.apply(stream.enter(first.apply(x)));
+            Tensor a = stream.leave(attentionOut.apply(heads.attention(packed, pass, layer)));
+            Normed n = second.apply(stream.dropout(a, pass, config.dropout(), attentionSite), x);
+            Tensor m = stream.leave(down.apply(up.gelu(stream.enter(n.value()))));
+            return Ops.add(n.total(), stream.dropout(m, pass, config.dropout(), feedForwardSite));
         }
     }
 }

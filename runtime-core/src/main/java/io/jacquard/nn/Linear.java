@@ -3,9 +3,11 @@ package io.jacquard.nn;
 import io.jacquard.ops.Ops;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// `y = x · weightᵀ + bias`, weight `[out, in]`, declared as `weight` and `bias`.
+/// `y = x · weightᵀ + bias`, weight `[out, in]`, declared as `weight` and `bias`. Among tensor ranks it is divided by
+/// columns of `y`, or by columns of `x`: then the ranks' results are parts of a sum.
 public final class Linear {
     private final Parameter weight;
     private final @Nullable Parameter bias;
@@ -25,6 +27,48 @@ public final class Linear {
     /// Declares the weight alone below the path of `w`: normal numbers of this standard deviation.
     public static Linear withoutBias(Weights w, int in, int out, double deviation) {
         return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)), null);
+    }
+
+    /// Divides the outputs, which are these units. Normal weights of this standard deviation, a bias of zeros.
+    static Linear columns(
+            Weights w,
+            Partition part,
+            String what,
+            int in,
+            double deviation,
+            boolean withBias,
+            Partition.Units... outputs) {
+        int out = size(outputs);
+        int mine = part.tensor().rank();
+        List<Slice> slices = part.divide(what, 0, outputs);
+        return new Linear(
+                w.declare("weight", Shape.of(out, in), slices, mine, Init.normal(deviation)),
+                withBias ? w.declare("bias", Shape.of(out), slices, mine, Init.ZEROS) : null);
+    }
+
+    /// Divides the inputs, which are these units. The bias is of `copies`, held by all ranks; the first one adds
+    /// it, in the epilogue of its product.
+    static Linear rows(
+            Weights w,
+            @Nullable Weights copies,
+            Partition part,
+            String what,
+            int out,
+            double deviation,
+            Partition.Units inputs) {
+        int mine = part.tensor().rank();
+        Parameter weight = w.declare(
+                "weight", Shape.of(out, size(inputs)), part.divide(what, 1, inputs), mine, Init.normal(deviation));
+        Parameter bias = copies == null ? null : copies.declare("bias", Shape.of(out), Init.ZEROS);
+        return new Linear(weight, mine == 0 ? bias : null);
+    }
+
+    private static int size(Partition.Units... all) {
+        int size = 0;
+        for (Partition.Units u : all) {
+            size += u.count() * u.size();
+        }
+        return size;
     }
 
     /// `[..., in]` to `[..., out]`.

@@ -4,38 +4,49 @@ import io.jacquard.ops.Normed;
 import io.jacquard.ops.Ops;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /// Llama (Touvron et al., arXiv:2302.13971): RoPE, pre-RMSNorm, SwiGLU, grouped-query attention, no biases. The query,
 /// key and value projections are one parameter (`qkv_proj`), as are gate and up (`gate_up_proj`): their rows follow
 /// one another, so `LlamaForCausalLM`'s separate weights are ranges of rows.
 public final class Llama implements Decoder {
     private final DecoderConfig config;
+    private final Partition part;
     private final Weights weights;
-    private final Parameter tokens;
-    private final List<Block> blocks = new ArrayList<>();
-    private final Parameter last;
-    private final Parameter head;
+    private final Table tokens;
+    private final Map<Integer, Block> blocks = new TreeMap<>();
+    private final @Nullable Parameter last;
+    private final Table head;
 
-    Llama(DecoderConfig config, Weights weights) {
+    Llama(DecoderConfig config, Weights weights, Partition part) {
         this.config = config;
+        this.part = part;
         this.weights = weights;
         Weights w = weights.in("model");
-        Shape table = Shape.of(config.vocabulary(), config.width());
-        w.segment("embedding");
-        tokens = w.declare("embed_tokens.weight", table, Init.normal(0.02));
+        tokens = Table.embedding(config, part, w, "embed_tokens.weight");
+        Weights copies = w.copies("copies", part.tensor());
         for (int i = 0; i < config.layers(); i++) {
-            blocks.add(
-                    new Block(config, i, w.segment("layers." + i).in("layers").in(i)));
+            if (part.holds(i)) {
+                Weights own = w.block("layers." + i).in("layers").in(i);
+                blocks.put(
+                        i, new Block(config, part, i, own, copies.in("layers").in(i)));
+            }
         }
-        last = w.segment("head").declare("norm.weight", Shape.of(config.width()), Init.ONES);
-        head = config.tied() ? tokens : weights.declare("lm_head.weight", table, Init.normal(0.02));
+        last = part.last() ? copies.declare("norm.weight", Shape.of(config.width()), Init.ONES) : null;
+        head = config.tied() ? tokens : Table.head(config, part, weights, "lm_head.weight");
     }
 
     @Override
     public DecoderConfig config() {
         return config;
+    }
+
+    @Override
+    public Partition partition() {
+        return part;
     }
 
     @Override
@@ -45,22 +56,38 @@ public final class Llama implements Decoder {
 
     @Override
     public Parameter head() {
-        return head;
+        return head.parameter();
     }
 
     @Override
-    public Tensor hidden(Tensor ids, Pass pass) {
+    public Tensor embed(Tensor ids, Pass pass) {
         Decoder.check(config, ids, pass);
-        Tensor x = Ops.embedding(tokens.value(), ids, null);
-        for (Block b : blocks) {
-            x = pass.recompute() ? Ops.recompute(h -> b.apply(h, pass), x) : b.apply(x, pass);
+        return tokens.stream(ids.shape()).leave(tokens.rows(ids, null));
+    }
+
+    @Override
+    public Tensor blocks(Tensor x, Shape tokens, int from, int to, Pass pass) {
+        Stream stream = Stream.of(part.tensor(), tokens, Tensor.records(List.of(x)));
+        Tensor y = x;
+        for (int i = from; i < to; i++) {
+            y = Table.here("block", blocks.get(i)).run(y, stream, pass);
         }
-        return Ops.rmsNorm(x, null, last.value(), config.normEpsilon()).value();
+        return y;
+    }
+
+    @Override
+    public Tensor finish(Tensor x, Shape tokens) {
+        Stream stream = Stream.of(part.tensor(), tokens, Tensor.records(List.of(x)));
+        Parameter norm = Table.here("head", last);
+        return stream.enter(
+                Ops.rmsNorm(x, null, norm.value(), config.normEpsilon()).value());
     }
 
     private static final class Block {
         private final DecoderConfig config;
         private final int layer;
+        private final Weights weights;
+        private final Heads heads;
         private final Parameter first;
         private final Linear qkv;
         private final Linear attentionOut;
@@ -68,27 +95,40 @@ public final class Llama implements Decoder {
         private final Linear gateUp;
         private final Linear down;
 
-        Block(DecoderConfig config, int layer, Weights w) {
+        /// @param w for what the tensor ranks divide
+        /// @param copies for what each of them holds
+        Block(DecoderConfig config, Partition part, int layer, Weights w, Weights copies) {
             this.config = config;
             this.layer = layer;
+            weights = w;
+            heads = Heads.of(config, part);
             int c = config.width();
             double residual = 0.02 / Math.sqrt(2.0 * config.layers());
-            first = w.declare("input_layernorm.weight", Shape.of(c), Init.ONES);
-            int packed = (config.heads() + 2 * config.kvHeads()) * config.headDim();
-            qkv = Linear.withoutBias(w.in("self_attn").in("qkv_proj"), c, packed, 0.02);
-            attentionOut = Linear.withoutBias(w.in("self_attn").in("o_proj"), c, c, residual);
-            second = w.declare("post_attention_layernorm.weight", Shape.of(c), Init.ONES);
-            gateUp = Linear.withoutBias(w.in("mlp").in("gate_up_proj"), c, 2 * config.hidden(), 0.02);
-            down = Linear.withoutBias(w.in("mlp").in("down_proj"), config.hidden(), c, residual);
+            Partition.Units[] attention = Partition.attention(config);
+            var hidden = new Partition.Units(config.hidden(), 1);
+            first = copies.declare("input_layernorm.weight", Shape.of(c), Init.ONES);
+            qkv = Linear.columns(w.in("self_attn").in("qkv_proj"), part, "key/value heads", c, 0.02, false, attention);
+            attentionOut = Linear.rows(
+                    w.in("self_attn").in("o_proj"), null, part, "key/value heads", c, residual, attention[0]);
+            second = copies.declare("post_attention_layernorm.weight", Shape.of(c), Init.ONES);
+            gateUp = Linear.columns(
+                    w.in("mlp").in("gate_up_proj"), part, "hidden columns", c, 0.02, false, hidden, hidden);
+            down = Linear.rows(w.in("mlp").in("down_proj"), null, part, "hidden columns", c, residual, hidden);
         }
 
-        Tensor apply(Tensor x, Pass pass) {
+        Tensor run(Tensor x, Stream stream, Pass pass) {
+            return weights.run(x, pass.recompute(), h -> apply(h, stream, pass));
+        }
+
+        private Tensor apply(Tensor x, Stream stream, Pass pass) {
             Tensor n = Ops.rmsNorm(x, null, first.value(), config.normEpsilon()).value();
-            int rotated = config.heads() + config.kvHeads();
-            Tensor packed = Ops.rope(qkv.apply(n), rotated, config.headDim(), config.ropeBase(), pass.first());
-            Tensor a = attentionOut.apply(pass.attention(packed, config, layer));
+            Tensor qk = qkv.apply(stream.enter(n));
+            Tensor packed =
+                    Ops.rope(qk, heads.query() + heads.keyValue(), heads.dim(), config.ropeBase(), pass.first());
+            Tensor a = stream.leave(attentionOut.apply(heads.attention(packed, pass, layer)));
             Normed m = Ops.rmsNorm(a, x, second.value(), config.normEpsilon());
-            return Ops.add(m.total(), down.apply(Ops.swiGlu(gateUp.apply(m.value()))));
+            Tensor f = stream.leave(down.apply(Ops.swiGlu(gateUp.apply(stream.enter(m.value())))));
+            return Ops.add(m.total(), f);
         }
     }
 }

@@ -2,21 +2,24 @@ package io.jacquard.nn;
 
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// A named weight: declared by a layer, given memory by [Weights#allocate].
 public final class Parameter {
     private final String name;
     private final Shape logicalShape;
+    private final List<Slice> slices;
     private final Slice slice;
     private final Shape shape;
     private final Init init;
     private @Nullable Tensor value;
 
-    Parameter(String name, Shape logicalShape, Slice slice, Init init) {
+    Parameter(String name, Shape logicalShape, List<Slice> slices, int mine, Init init) {
         this.name = name;
         this.logicalShape = logicalShape;
-        this.slice = slice;
+        this.slices = List.copyOf(slices);
+        this.slice = slices.get(mine);
         this.shape = slice.of(logicalShape);
         this.init = init;
     }
@@ -39,6 +42,35 @@ public final class Parameter {
     /// Which part of the whole this rank holds.
     public Slice slice() {
         return slice;
+    }
+
+    /// What the ranks of the tensor group hold, by rank; a single one where the parameter is not divided.
+    public List<Slice> slices() {
+        return slices;
+    }
+
+    /// Copies to `here`, of [#shape], this rank's part of `whole`, of [#logicalShape] and the same dtype.
+    public void take(Tensor here, Tensor whole) {
+        int dim = slice.dim();
+        long[] from = strides(logicalShape);
+        long[] to = strides(shape);
+        int at = 0;
+        for (Slice.Range r : slice.ranges()) {
+            int[] sizes = shape.toArray();
+            sizes[dim] = r.length();
+            here.kernels().copy(here, at * to[dim], to, whole, r.from() * from[dim], from, sizes, 0f);
+            at += r.length();
+        }
+    }
+
+    private static long[] strides(Shape s) {
+        long[] strides = new long[s.rank()];
+        long n = 1;
+        for (int i = s.rank() - 1; i >= 0; i--) {
+            strides[i] = n;
+            n *= s.dim(i);
+        }
+        return strides;
     }
 
     Init init() {
@@ -70,11 +102,15 @@ public final class Parameter {
     ///
     /// @throws IllegalStateException before [Weights#allocate]
     public Tensor gradient() {
+        return sink().gradient();
+    }
+
+    Tensor.Sink sink() {
         Tensor.Sink sink = value().sink();
         if (sink == null) {
             throw new AssertionError("parameter '" + name + "' has no sink");
         }
-        return sink.gradient();
+        return sink;
     }
 
     @Override

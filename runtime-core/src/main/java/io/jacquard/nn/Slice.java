@@ -3,13 +3,12 @@ package io.jacquard.nn;
 import io.jacquard.tensor.Shape;
 import java.util.List;
 
-/// The part of a logical parameter that this rank holds: index ranges of one dimension, one after the other.
+/// The part of a logical parameter that one rank of a tensor group holds: index ranges of one dimension, one after the
+/// other.
 ///
 /// @param dim the dimension that is divided
-/// @param ranges its indices that are here, in the order in which they lie here; empty where the rank holds nothing
-/// @param counts whether this rank answers for the part in sums over ranks (the norm of the gradients) and in files:
-/// false where it is a copy of another rank's
-public record Slice(int dim, List<Range> ranges, boolean counts) {
+/// @param ranges its indices that are here, in the order in which they lie here
+public record Slice(int dim, List<Range> ranges) {
     /// Indices `from` (inclusive) to `to` (exclusive) of the logical parameter.
     public record Range(int from, int to) {
         /// Checks that it is not backwards.
@@ -32,17 +31,7 @@ public record Slice(int dim, List<Range> ranges, boolean counts) {
 
     /// All of a parameter of this shape.
     public static Slice all(Shape logical) {
-        return new Slice(0, List.of(new Range(0, logical.dim(0))), true);
-    }
-
-    /// Nothing of a parameter: another rank has it.
-    public static Slice nothing() {
-        return new Slice(0, List.of(), false);
-    }
-
-    /// The same part, held as a copy of another rank's.
-    public Slice copy() {
-        return new Slice(dim, ranges, false);
+        return new Slice(0, List.of(new Range(0, logical.dim(0))));
     }
 
     /// The shape of this part of a parameter of shape `logical`.
@@ -59,5 +48,32 @@ public record Slice(int dim, List<Range> ranges, boolean counts) {
         }
         dims[dim] = length;
         return Shape.of(dims);
+    }
+
+    /// Calls `run` for each run of elements that follow one another in both, the part and the whole.
+    public void runs(Shape logical, Runs run) {
+        int[] dims = logical.toArray();
+        int inner = 1;
+        for (int d = dim + 1; d < dims.length; d++) {
+            inner *= dims[d];
+        }
+        int outer = 1;
+        for (int d = 0; d < dim; d++) {
+            outer *= dims[d];
+        }
+        long here = 0;
+        for (int o = 0; o < outer; o++) {
+            for (Range r : ranges) {
+                long elements = (long) r.length() * inner;
+                run.accept(here, ((long) o * dims[dim] + r.from) * inner, elements);
+                here += elements;
+            }
+        }
+    }
+
+    /// Takes elements `here` on of the part, which are elements `whole` on of the logical parameter.
+    @FunctionalInterface
+    public interface Runs {
+        void accept(long here, long whole, long elements);
     }
 }

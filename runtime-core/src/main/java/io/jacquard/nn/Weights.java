@@ -1,5 +1,8 @@
 package io.jacquard.nn;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
+import io.jacquard.ops.Ops;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
@@ -9,7 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /// All parameters of a model: names over one flat tensor of values and one of gradients.
@@ -18,51 +21,139 @@ import org.jspecify.annotations.Nullable;
 /// [#allocate] makes the two flat tensors in the current scope. Every parameter starts at a multiple of [#ALIGNMENT]
 /// elements; the gaps are zero.
 ///
-/// Consecutive parameters of one [#segment] (embedding, one block, head) form a range of the flat tensors, which can
-/// also have memory of its own: [#bind] instead of [#allocate].
+/// The parameters of one segment (embedding, one block, head) form a range of the flat tensors, which can also have
+/// memory of its own: [#bind] instead of [#allocate].
 public final class Weights {
     /// Elements. One entry of the optimizer's decay table covers this many, and 256 elements keep every parameter
     /// on a 512-byte boundary even in two-byte dtypes.
     public static final int ALIGNMENT = 256;
 
+    private static final Group ALONE = new SoloGroup();
+
     /// A range of the flat tensors that belongs together: embedding, one block, head.
     ///
-    /// @param name what [Weights#segment] called it; empty for what was declared before the first
+    /// @param name what [Weights#segment] called it; empty for what was declared in none
     /// @param offset where it starts, in elements
     /// @param elements how many, a multiple of [Weights#ALIGNMENT] times the number of shards
-    public record Segment(String name, long offset, long elements) {
+    /// @param holders the ranks that hold the same segment, each with a part of its gradient
+    /// @param isBlock whether its parameters are used inside [Weights#run] only
+    public record Segment(String name, long offset, long elements, Group holders, boolean isBlock) {
+        /// As many elements as the segment has.
+        public Shape shape() {
+            return Shape.of(Math.toIntExact(elements));
+        }
+
+        /// Whether this rank answers for the segment in sums over ranks and in files, and no other holder does.
+        public boolean counts() {
+            return holders.rank() == 0;
+        }
+
         boolean holds(long element) {
             return element >= offset && element < offset + elements;
         }
+
+        @Override
+        public String toString() {
+            return "'" + name + "' at " + offset + " of " + elements;
+        }
     }
 
-    private final String path;
-    private final Model model;
+    /// Who provides the memory of blocks while a model runs.
+    public interface Keeper {
+        /// The values of `block` are read by what is launched from here on, until another is needed.
+        void need(Segment block);
+
+        /// Backward has written the gradients of `block` for one micro-batch.
+        void written(Segment block);
+    }
+
+    private static final class Part {
+        final Group holders;
+        final boolean isBlock;
+        final List<Parameter> parameters = new ArrayList<>();
+        long elements;
+
+        Part(Group holders, boolean isBlock) {
+            this.holders = holders;
+            this.isBlock = isBlock;
+        }
+    }
 
     private static final class Model {
         final Map<String, Parameter> parameters = new LinkedHashMap<>();
-        final Map<String, Long> offsets = new LinkedHashMap<>();
-        final Map<String, Integer> segmentOf = new HashMap<>();
-        final Map<String, Long> segmentStarts = new LinkedHashMap<>();
+        final Map<String, Part> parts = new LinkedHashMap<>();
         final int shards;
-        long elements;
         boolean bound;
 
-        Model(int shards) {
-            this.shards = shards;
-        }
+        /// By name; made when first asked for, forgotten with each declaration.
+        @Nullable
+        Map<String, Segment> segments;
 
-        long padded() {
-            long unit = (long) ALIGNMENT * shards;
-            return (elements + unit - 1) / unit * unit;
-        }
+        @Nullable
+        Map<String, Long> offsets;
+
+        @Nullable
+        Keeper keeper;
 
         @Nullable
         Tensor values;
 
         @Nullable
         Tensor gradients;
+
+        Model(int shards) {
+            this.shards = shards;
+        }
+
+        Map<String, Segment> segments() {
+            Map<String, Segment> known = segments;
+            if (known == null) {
+                known = new LinkedHashMap<>();
+                long offset = 0;
+                for (Map.Entry<String, Part> e : parts.entrySet()) {
+                    Part p = e.getValue();
+                    long elements = roundUp(p.elements, (long) ALIGNMENT * shards);
+                    known.put(e.getKey(), new Segment(e.getKey(), offset, elements, p.holders, p.isBlock));
+                    offset += elements;
+                }
+                segments = known;
+            }
+            return known;
+        }
+
+        Map<String, Long> offsets() {
+            Map<String, Long> known = offsets;
+            if (known == null) {
+                known = new HashMap<>();
+                for (Segment s : segments().values()) {
+                    long at = s.offset;
+                    for (Parameter p : parametersOf(s)) {
+                        known.put(p.name(), at);
+                        at += roundUp(p.shape().elements(), ALIGNMENT);
+                    }
+                }
+                offsets = known;
+            }
+            return known;
+        }
+
+        List<Parameter> parametersOf(Segment s) {
+            Part part = parts.get(s.name);
+            if (part == null || !s.equals(segments().get(s.name))) {
+                throw new IllegalArgumentException("weights: segment " + s + " is not among "
+                        + segments().values().stream().map(Segment::toString).toList());
+            }
+            return part.parameters;
+        }
     }
+
+    private static long roundUp(long n, long unit) {
+        return (n + unit - 1) / unit * unit;
+    }
+
+    private final Model model;
+    private final String path;
+    private final String segment;
 
     /// Empty, for one model.
     public Weights() {
@@ -77,17 +168,18 @@ public final class Weights {
         if (shards < 1) {
             throw new IllegalArgumentException("weights: " + shards + " shards; expected at least 1");
         }
-        this("", new Model(shards));
+        this(new Model(shards), "", "");
     }
 
-    private Weights(String path, Model model) {
-        this.path = path;
+    private Weights(Model model, String path, String segment) {
         this.model = model;
+        this.path = path;
+        this.segment = segment;
     }
 
     /// The same weights, with names below `name`.
     public Weights in(String name) {
-        return new Weights(path + name + ".", model);
+        return new Weights(model, path + name + ".", segment);
     }
 
     /// The same weights, with names below `index`: `in("h").in(3)` is `h.3.`.
@@ -95,13 +187,25 @@ public final class Weights {
         return in(Integer.toString(index));
     }
 
-    /// What is declared from here on belongs to the segment `name`.
+    /// The same weights, for declarations in the segment `name`. Segments lie in the order in which they came up.
     public Weights segment(String name) {
-        if (!model.segmentStarts.containsKey(name)) {
-            model.elements = model.padded();
-            model.segmentStarts.put(name, model.elements);
-        }
-        return this;
+        return segment(name, ALONE, false);
+    }
+
+    /// As [#segment], for a block: what is declared there is used inside [#run] only.
+    public Weights block(String name) {
+        return segment(name, ALONE, true);
+    }
+
+    /// As [#segment], for parameters that all ranks of `holders` hold, while each writes a part of their gradient:
+    /// the gradient is the sum over them.
+    public Weights copies(String name, Group holders) {
+        return segment(name, holders, false);
+    }
+
+    private Weights segment(String name, Group holders, boolean isBlock) {
+        model.parts.computeIfAbsent(name, _ -> new Part(holders, isBlock));
+        return new Weights(model, path, name);
     }
 
     /// The path of `name` here, as an integer: the site of random numbers (dropout, initialisation). It is
@@ -115,22 +219,24 @@ public final class Weights {
     /// @throws IllegalArgumentException if there is one of this name
     /// @throws IllegalStateException after [#allocate]
     public Parameter declare(String name, Shape shape, Init init) {
-        return declare(name, shape, Slice.all(shape), init);
+        return declare(name, shape, List.of(Slice.all(shape)), 0, init);
     }
 
-    /// As [#declare(String, Shape, Init)], for a rank that holds `slice` of a parameter whose whole has shape
-    /// `logical`.
-    public Parameter declare(String name, Shape logical, Slice slice, Init init) {
+    /// As [#declare(String, Shape, Init)], for rank `mine` of a tensor group whose ranks hold `slices` of a
+    /// parameter of shape `logical`.
+    public Parameter declare(String name, Shape logical, List<Slice> slices, int mine, Init init) {
         if (model.bound) {
             throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
         }
-        Parameter p = new Parameter(path + name, logical, slice, init);
+        Parameter p = new Parameter(path + name, logical, slices, mine, init);
         if (model.parameters.putIfAbsent(p.name(), p) != null) {
             throw new IllegalArgumentException("weights: '" + p.name() + "' is declared twice");
         }
-        model.offsets.put(p.name(), model.elements);
-        model.segmentOf.put(p.name(), Math.max(0, segments().size() - 1));
-        model.elements += (p.shape().elements() + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        Part part = model.parts.computeIfAbsent(segment, _ -> new Part(ALONE, false));
+        part.parameters.add(p);
+        part.elements += roundUp(p.shape().elements(), ALIGNMENT);
+        model.segments = null;
+        model.offsets = null;
         return p;
     }
 
@@ -144,16 +250,20 @@ public final class Weights {
         if (model.bound) {
             throw new IllegalStateException("weights: allocate() was called before");
         }
-        Shape flat = Shape.of(Math.toIntExact(model.padded()));
+        Shape flat = Shape.of(Math.toIntExact(elements()));
         Tensor v = Tensor.zeros(flat, values).named("weights");
         Tensor g = Tensor.zeros(flat, gradients).named("gradients"); // the gaps stay zero: they count in no norm
         model.values = v;
         model.gradients = g;
         for (Segment s : segments()) {
-            Shape range = Shape.of(Math.toIntExact(s.elements()));
-            bind(s, v.slice(s.offset(), range), g.slice(s.offset(), range));
+            bind(s, v.slice(s.offset(), s.shape()), g.slice(s.offset(), s.shape()));
             initialise(s, seed);
         }
+    }
+
+    /// How many elements the flat tensors have: all segments, gaps included.
+    public long elements() {
+        return segments().stream().mapToLong(Segment::elements).sum();
     }
 
     /// Gives the parameters of one segment other memory, for as long as it lives: `values` and `gradients`, each
@@ -162,15 +272,13 @@ public final class Weights {
     ///
     /// @throws IllegalArgumentException if the segment is not one of this model's, or the sizes differ
     public void bind(Segment segment, Tensor values, Tensor gradients) {
-        if (!segments().contains(segment)) {
-            throw new IllegalArgumentException("weights: " + segment + " is not among " + segments());
-        }
+        List<Parameter> parameters = parametersOf(segment);
         if (values.size() != segment.elements() || gradients.size() != segment.elements()) {
             throw new IllegalArgumentException("weights: segment '" + segment.name() + "' of " + segment.elements()
                     + " elements cannot be bound to values " + values + " and gradients " + gradients);
         }
         model.bound = true;
-        for (Parameter p : parametersOf(segment)) {
+        for (Parameter p : parameters) {
             long at = offset(p) - segment.offset();
             p.bind(values.slice(at, p.shape()).leaf(gradients.slice(at, p.shape()), p.name()));
         }
@@ -202,35 +310,43 @@ public final class Weights {
         try (var _ = Scope.openWithoutGrad("initial values")) {
             Tensor whole = Tensor.empty(p.logicalShape(), value.dtype());
             whole.kernels().random(whole, deviation, seed, site);
-            int dim = p.slice().dim();
-            long[] from = strides(p.logicalShape());
-            long[] to = strides(p.shape());
-            int at = 0;
-            for (Slice.Range r : p.slice().ranges()) {
-                int[] sizes = p.shape().toArray();
-                sizes[dim] = r.length();
-                value.kernels().copy(value, at * to[dim], to, whole, r.from() * from[dim], from, sizes, 0f);
-                at += r.length();
-            }
+            p.take(value, whole);
         }
     }
 
-    private static long[] strides(Shape s) {
-        long[] strides = new long[s.rank()];
-        long n = 1;
-        for (int i = s.rank() - 1; i >= 0; i--) {
-            strides[i] = n;
-            n *= s.dim(i);
+    /// Has `keeper` told, from here on, when blocks run.
+    public void keep(Keeper keeper) {
+        model.keeper = keeper;
+    }
+
+    /// Runs the layers of the block that these weights are [#block] of: tells the keeper, and recomputes if asked.
+    Tensor run(Tensor x, boolean recompute, UnaryOperator<Tensor> layers) {
+        Segment s = segmentOfName(segment);
+        Keeper keeper = model.keeper;
+        if (keeper == null) {
+            return recompute ? Ops.recompute(layers, x) : layers.apply(x);
         }
-        return strides;
+        // inside what is recomputed: backward there is whole, when that around it comes in two parts
+        UnaryOperator<Tensor> kept = h -> {
+            keeper.need(s);
+            return layers.apply(Ops.afterBackward(h, () -> keeper.written(s)));
+        };
+        return recompute ? Ops.recompute(kept, x) : kept.apply(x);
+    }
+
+    private Segment segmentOfName(String name) {
+        Segment s = model.segments().get(name);
+        if (s == null) {
+            throw new AssertionError("no segment '" + name + "'");
+        }
+        return s;
     }
 
     /// The parameters of one segment, in the order of declaration.
+    ///
+    /// @throws IllegalArgumentException if the segment is not one of this model's
     public List<Parameter> parametersOf(Segment segment) {
-        int index = segments().indexOf(segment);
-        return model.parameters.values().stream()
-                .filter(p -> Objects.equals(model.segmentOf.get(p.name()), index))
-                .toList();
+        return List.copyOf(model.parametersOf(segment));
     }
 
     /// The flat values, `[elements]`: every parameter at its [#offset], zeros between them.
@@ -273,7 +389,7 @@ public final class Weights {
 
     /// Where `p` starts in the flat tensors, in elements.
     public long offset(Parameter p) {
-        Long offset = model.offsets.get(p.name());
+        Long offset = model.offsets().get(p.name());
         if (offset == null) {
             throw new IllegalArgumentException("weights: " + p + " is of another model");
         }
@@ -282,17 +398,7 @@ public final class Weights {
 
     /// The segments in order; each ends where the next begins, and together they are the flat tensors.
     public List<Segment> segments() {
-        List<Map.Entry<String, Long>> starts = new ArrayList<>(model.segmentStarts.entrySet());
-        if (starts.isEmpty() || starts.getFirst().getValue() > 0) {
-            starts.addFirst(Map.entry("", 0L));
-        }
-        List<Segment> list = new ArrayList<>();
-        for (int i = 0; i < starts.size(); i++) {
-            long from = starts.get(i).getValue();
-            long to = i + 1 < starts.size() ? starts.get(i + 1).getValue() : model.padded();
-            list.add(new Segment(starts.get(i).getKey(), from, to - from));
-        }
-        return list;
+        return List.copyOf(model.segments().values());
     }
 
     /// How many trainable numbers this rank holds, gaps not counted.
@@ -311,19 +417,21 @@ public final class Weights {
 
     /// The next backward overwrites gradients instead of adding to them.
     public void freshGradients() {
-        model.parameters.values().forEach(p -> sink(p).fresh());
+        model.parameters.values().forEach(p -> p.sink().fresh());
     }
 
-    /// Sets to zero the gradients that no backward has written since [#freshGradients].
+    /// As [#freshGradients()], for one segment.
+    public void freshGradients(Segment segment) {
+        model.parametersOf(segment).forEach(p -> p.sink().fresh());
+    }
+
+    /// Sets to zero the gradients that no backward has written since [#freshGradients()].
     public void settleGradients() {
-        model.parameters.values().forEach(p -> sink(p).settle());
+        model.parameters.values().forEach(p -> p.sink().settle());
     }
 
-    private static Tensor.Sink sink(Parameter p) {
-        Tensor.Sink sink = p.value().sink();
-        if (sink == null) {
-            throw new AssertionError(p + " has no sink");
-        }
-        return sink;
+    /// As [#settleGradients()], for one segment.
+    public void settleGradients(Segment segment) {
+        model.parametersOf(segment).forEach(p -> p.sink().settle());
     }
 }

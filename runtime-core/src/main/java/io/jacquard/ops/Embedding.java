@@ -14,13 +14,11 @@ record Embedding(
     /// Of a whole table.
     static Tensor of(Tensor table, Tensor ids, @Nullable Tensor positions) {
         Checks.rank("embedding", table, 2);
-        return of(table, ids, 0, table.shape().dim(0), positions, true);
+        return of(table, ids, 0, table.shape().dim(0), positions);
     }
 
-    /// Where not `addsPositions`, another rank adds them to the sum of which this is a part, and both have their
-    /// gradient. Ids are below `vocabulary`.
-    static Tensor of(
-            Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions, boolean addsPositions) {
+    /// Ids are below `vocabulary`.
+    static Tensor of(Tensor table, Tensor ids, int firstId, int vocabulary, @Nullable Tensor positions) {
         Checks.floating("embedding", table);
         Checks.rank("embedding", table, 2);
         Checks.dtype("embedding", "ids", ids, DType.I32);
@@ -38,7 +36,7 @@ record Embedding(
         int[] dims = java.util.Arrays.copyOf(ids.shape().toArray(), ids.shape().rank() + 1);
         dims[dims.length - 1] = width;
         Tensor y = Tensor.empty(Shape.of(dims), table.dtype());
-        table.kernels().embedding(y, table, ids, firstId, vocabulary, addsPositions ? positions : null);
+        table.kernels().embedding(y, table, ids, firstId, vocabulary, positions);
         return y.from(new Embedding(table, ids, firstId, positions));
     }
 

@@ -14,11 +14,9 @@ record Linear(
         Tensor weight,
         @Nullable Tensor bias,
         @Nullable Tensor preActivation) implements Node {
-    /// Where not `addsBias`, another rank adds the bias to the sum of which this is a part, and both have its
-    /// gradient.
-    static Tensor of(Tensor x, Tensor weight, @Nullable Tensor bias, boolean addsBias) {
+    static Tensor of(Tensor x, Tensor weight, @Nullable Tensor bias) {
         Tensor y = result(x, weight, bias);
-        x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(addsBias ? bias : null));
+        x.kernels().matmul(y, x, false, weight, true, 0f, Epilogue.bias(bias));
         return y.from(new Linear(x, weight, bias, null));
     }
 

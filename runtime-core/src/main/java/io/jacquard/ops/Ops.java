@@ -31,13 +31,7 @@ public final class Ops {
 
     /// `x[..., i] · weight[o, i]ᵀ + bias[o]`: `[..., o]`; `bias` may be null.
     public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return Linear.of(x, weight, bias, true);
-    }
-
-    /// [#linear] that adds the bias only where `addsBias`, while its gradient is computed either way: of ranks
-    /// whose products are parts of one sum ([#allReduce], [#scatterRows]), one adds it.
-    public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias, boolean addsBias) {
-        return Linear.of(x, weight, bias, addsBias);
+        return Linear.of(x, weight, bias);
     }
 
     /// GELU (tanh form) of [#linear], in one launch.
@@ -130,12 +124,11 @@ public final class Ops {
     }
 
     /// [#embedding] where `table` is the rows of ids `firstId` on of a larger one, and other ids give zeros, so
-    /// that the sum over the ranks that divide the table is the whole ([#allReduce], [#scatterRows]). Positions are
-    /// added only where `addsPositions`, by one of the ranks, while their gradient is computed on each.
-    public static Tensor embedding(
-            Tensor table, Tensor ids, int firstId, @Nullable Tensor positions, boolean addsPositions) {
+    /// that the sum over the ranks that divide the table is the whole ([#allReduce], [#scatterRows]); one of them
+    /// gives the positions.
+    public static Tensor embedding(Tensor table, Tensor ids, int firstId, @Nullable Tensor positions) {
         // which ids there are is not known here: none is refused but the negative ones
-        return Embedding.of(table, ids, firstId, Integer.MAX_VALUE, positions, addsPositions);
+        return Embedding.of(table, ids, firstId, Integer.MAX_VALUE, positions);
     }
 
     /// `scale * sum of cross entropies` of `logits` `[..., V]` and `labels`, I32 with one label per row: F32 `[1]`.

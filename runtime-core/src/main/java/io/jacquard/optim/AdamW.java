@@ -1,7 +1,6 @@
 package io.jacquard.optim;
 
 import io.jacquard.group.Group;
-import io.jacquard.group.SoloGroup;
 import io.jacquard.nn.Weights;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
@@ -13,6 +12,7 @@ import java.util.SequencedMap;
 ///
 /// **Memory**: 8 bytes per parameter, 12 where the weights are not F32 (their F32 master), divided by the ranks.
 public final class AdamW implements Optimizer {
+    private final Shards shards;
     private final Shard shard;
     private final AdamWSettings settings;
     private final Tensor m;
@@ -21,7 +21,7 @@ public final class AdamW implements Optimizer {
 
     /// For weights of this process alone. Allocates the state in the current scope.
     public AdamW(Weights weights, AdamWSettings settings) {
-        this(weights, settings, new SoloGroup());
+        this(Shards.of(weights, Shards.Ranks.ONE), settings);
     }
 
     /// For weights that are the same in all ranks of `group`, while each has gradients of its own data. Allocates
@@ -29,8 +29,14 @@ public final class AdamW implements Optimizer {
     ///
     /// @throws IllegalArgumentException if the weights were not made for as many shards
     public AdamW(Weights weights, AdamWSettings settings, Group group) {
+        this(Shards.of(weights, Shards.Ranks.data(group)), settings);
+    }
+
+    /// For weights divided as `shards` says.
+    public AdamW(Shards shards, AdamWSettings settings) {
+        this.shards = shards;
         this.settings = settings;
-        shard = new Shard(weights, group);
+        shard = new Shard(shards);
         m = shard.state("first moment");
         v = shard.state("second moment");
         step = Tensor.zeros(Shape.of(1), DType.I32);
@@ -38,38 +44,38 @@ public final class AdamW implements Optimizer {
 
     @Override
     public void step(Tensor learningRate) {
-        shard.reduce();
-        step.kernels().count(step, shard.norm(), 1);
-        step.kernels()
-                .adamW(
-                        shard.values(),
-                        shard.master(),
-                        m,
-                        v,
-                        shard.gradients(),
-                        learningRate,
-                        step,
-                        shard.norm(),
-                        shard.decays(),
-                        settings.beta1(),
-                        settings.beta2(),
-                        settings.epsilon(),
-                        settings.weightDecay(),
-                        settings.clip());
-        shard.publish();
+        shards.reduce();
+        step.kernels().count(step, norm(), 1);
+        for (Shards.Run r : shards.pieces()) {
+            step.kernels()
+                    .adamW(
+                            r.values(),
+                            shard.master(r),
+                            r.of(m, 1),
+                            r.of(v, 1),
+                            r.gradients(),
+                            learningRate,
+                            step,
+                            norm(),
+                            shard.decays(r),
+                            settings.beta1(),
+                            settings.beta2(),
+                            settings.epsilon(),
+                            settings.weightDecay(),
+                            settings.clip());
+        }
+        shards.publish();
     }
 
     @Override
     public Tensor norm() {
-        return shard.norm();
+        return shards.norm();
     }
 
     @Override
     public SequencedMap<String, Tensor> state() {
         SequencedMap<String, Tensor> state = new LinkedHashMap<>();
-        if (shard.hasMaster()) {
-            state.put("master", shard.master());
-        }
+        shard.save(state);
         state.put("m", m);
         state.put("v", v);
         state.put("step", step);

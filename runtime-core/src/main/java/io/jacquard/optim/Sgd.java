@@ -1,7 +1,5 @@
 package io.jacquard.optim;
 
-import io.jacquard.group.Group;
-import io.jacquard.group.SoloGroup;
 import io.jacquard.nn.Weights;
 import io.jacquard.tensor.Tensor;
 import java.util.LinkedHashMap;
@@ -13,59 +11,61 @@ import java.util.SequencedMap;
 ///
 /// **Memory**: 4 bytes per parameter, 8 where the weights are not F32 (their F32 master), divided by the ranks.
 public final class Sgd implements Optimizer {
+    private final Shards shards;
     private final Shard shard;
     private final float momentumFactor;
     private final float weightDecay;
     private final float clip;
     private final Tensor momentum;
 
-    /// Allocates the state in the current scope.
+    /// For weights of this process alone. Allocates the state in the current scope.
     ///
     /// @param momentumFactor in [0, 1); 0 is plain gradient descent
     /// @param weightDecay matrices lose `rate * weightDecay * w`, beside the momentum and not through it
     /// @param clip largest global gradient norm; 0 does not clip
     public Sgd(Weights weights, float momentumFactor, float weightDecay, float clip) {
-        this(weights, momentumFactor, weightDecay, clip, new SoloGroup());
+        this(Shards.of(weights, Shards.Ranks.ONE), momentumFactor, weightDecay, clip);
     }
 
-    /// As for [AdamW#AdamW(Weights, AdamWSettings, Group)].
-    public Sgd(Weights weights, float momentumFactor, float weightDecay, float clip, Group group) {
+    /// As [#Sgd(Weights, float, float, float)], for weights divided as `shards` says.
+    public Sgd(Shards shards, float momentumFactor, float weightDecay, float clip) {
+        this.shards = shards;
         this.momentumFactor = momentumFactor;
         this.weightDecay = weightDecay;
         this.clip = clip;
-        shard = new Shard(weights, group);
+        shard = new Shard(shards);
         momentum = shard.state("momentum");
     }
 
     @Override
     public void step(Tensor learningRate) {
-        shard.reduce();
-        momentum.kernels()
-                .sgd(
-                        shard.values(),
-                        shard.master(),
-                        momentum,
-                        shard.gradients(),
-                        learningRate,
-                        shard.norm(),
-                        shard.decays(),
-                        momentumFactor,
-                        weightDecay,
-                        clip);
-        shard.publish();
+        shards.reduce();
+        for (Shards.Run r : shards.pieces()) {
+            momentum.kernels()
+                    .sgd(
+                            r.values(),
+                            shard.master(r),
+                            r.of(momentum, 1),
+                            r.gradients(),
+                            learningRate,
+                            norm(),
+                            shard.decays(r),
+                            momentumFactor,
+                            weightDecay,
+                            clip);
+        }
+        shards.publish();
     }
 
     @Override
     public Tensor norm() {
-        return shard.norm();
+        return shards.norm();
     }
 
     @Override
     public SequencedMap<String, Tensor> state() {
         SequencedMap<String, Tensor> state = new LinkedHashMap<>();
-        if (shard.hasMaster()) {
-            state.put("master", shard.master());
-        }
+        shard.save(state);
         state.put("momentum", momentum);
         return state;
     }

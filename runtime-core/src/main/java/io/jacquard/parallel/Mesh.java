@@ -11,6 +11,7 @@ public final class Mesh implements AutoCloseable {
     private final Group data;
     private final Group pipeline;
     private final Group model;
+    private final Group ends;
 
     /// Splits `world`; all its ranks must call.
     ///
@@ -26,6 +27,7 @@ public final class Mesh implements AutoCloseable {
         data = world.split(p * topology.tensor() + t);
         pipeline = world.split(d * topology.tensor() + t);
         model = world.split(d);
+        ends = pipeline.split(p == 0 || p == topology.pipeline() - 1 ? 0 : 1);
     }
 
     /// All ranks.
@@ -58,9 +60,15 @@ public final class Mesh implements AutoCloseable {
         return model;
     }
 
+    /// The first and the last stage, for those two; a group of no use for the others.
+    public Group ends() {
+        return ends;
+    }
+
     /// Closes the groups along the axes; the world is its owner's.
     @Override
     public void close() {
+        ends.close();
         model.close();
         pipeline.close();
         data.close();

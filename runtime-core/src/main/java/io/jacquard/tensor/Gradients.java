@@ -210,6 +210,7 @@ public final class Gradients {
         if (dy == null) {
             freeIfUnused(seed.storage(), "was the gradient of the result of backward"); // unless it is a wanted one
         }
+        results.values().forEach(g -> g.storage().gradientShares--); // the caller's from here on
         List<@Nullable Tensor> list = new ArrayList<>();
         for (Tensor w : wanted) {
             list.add(results.get(w));

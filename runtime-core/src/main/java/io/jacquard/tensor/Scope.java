@@ -69,12 +69,17 @@ public final class Scope implements AutoCloseable {
     ///
     /// @throws DeviceOutOfMemoryException if there is no such block; what does not fit inside later is one too
     public static Scope openArena(String name, long extentBytes) {
+        return createArena(name, extentBytes).entered();
+    }
+
+    /// As [#openArena], entered by [#enter], as [#create].
+    public static Scope createArena(String name, long extentBytes) {
         Scope p = current();
         p.pool.trim(); // an arena is most of a device: what the steps before it left free would be in its way
         Storage block = p.allocate(extentBytes, "arena of scope '" + name + "'");
         p.owned.remove(block);
         Pool inside = new Pool(p.session.backend(), block.address(), extentBytes);
-        return new Scope(name, p, p.session, p.gradients, inside, block).entered();
+        return new Scope(name, p, p.session, p.gradients, inside, block);
     }
 
     /// A scope that is entered by [#enter], as often as wanted, until it is closed.

@@ -109,7 +109,7 @@ final class FlightReportTest {
             })
     void verdicts(String doings, double quiet, double circling, String why) {
         List<RankState> states = new ArrayList<>();
-        for (String doing : doings.split(", ")) {
+        for (String doing : doings.split(", ", -1)) {
             Doing d = Doing.valueOf(doing.strip());
             states.add(state(states.size(), d, quiet, d == Doing.COMPUTES ? circling : 0));
         }
@@ -195,7 +195,7 @@ final class FlightReportTest {
             value = {"3 | rank 3", "0 1 | ranks 0, 1", "0 1 2 | ranks 0-2", "0 2 3 4 7 8 10 | ranks 0, 2-4, 7, 8, 10"})
     void ranksInWords(String ranks, String words) {
         List<Integer> list = new ArrayList<>();
-        for (String r : ranks.split(" ")) {
+        for (String r : ranks.split(" ", -1)) {
             list.add(Integer.parseInt(r));
         }
         assertEquals(words, Ranks.words(list));

@@ -103,7 +103,7 @@ class PyTorchAgreementTest {
             for (int[] pieces :
                     new int[][] {{17}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {5, 1, 4, 1, 6}}) {
                 try (var _ = Scope.open("text")) {
-                    KeyValueCache cache = new KeyValueCache(model.config());
+                    KeyValueCache cache = model.cache();
                     for (int row = 0; row < BATCH; row++) {
                         cache.clear();
                         for (int n : pieces) {

@@ -58,7 +58,7 @@ class DecoderConfigTest {
             at += s.elements();
         }
         assertEquals(
-                java.util.List.of("embedding", "h.0", "h.1", "head"),
+                java.util.List.of("embedding", "copies", "h.0", "h.1"),
                 w.segments().stream().map(Weights.Segment::name).toList());
     }
 

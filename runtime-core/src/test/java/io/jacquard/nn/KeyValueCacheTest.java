@@ -28,7 +28,7 @@ final class KeyValueCacheTest {
         Weights weights = new Weights();
         model = Decoder.of(DecoderConfig.llama(61, CONTEXT, 2, 4, 2, 32, 80), weights);
         weights.allocate(DType.F32, DType.F32, 3);
-        cache = new KeyValueCache(model.config());
+        cache = model.cache();
     }
 
     @AfterEach

@@ -114,9 +114,7 @@ final class OpsMessagesTest {
                 "embedding: 3 tokens of width 5 need as many positions; there are [2, 5]",
                 () -> Ops.embedding(t(4, 5), ids, t(2, 5)));
         refused("embedding: expected 2 dimensions, got [5]", () -> Ops.embedding(t(5), ids, null));
-        refused(
-                "embedding: the first id must not be negative, is -3",
-                () -> Ops.embedding(t(4, 5), ids, -3, null, true));
+        refused("embedding: the first id must not be negative, is -3", () -> Ops.embedding(t(4, 5), ids, -3, null));
         refused(
                 "crossEntropy: the first label must not be negative, is -1",
                 () -> Ops.tokenLosses(t(2, 3, 4), ids, -1, new SoloGroup()));

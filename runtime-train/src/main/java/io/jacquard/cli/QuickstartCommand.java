@@ -86,6 +86,9 @@ final class QuickstartCommand implements Callable<Integer> {
     private String device = "cpu";
 
     @Mixin
+    private RankOptions ranks = new RankOptions();
+
+    @Mixin
     private DebugOptions debugging = new DebugOptions();
 
     @Override
@@ -95,6 +98,7 @@ final class QuickstartCommand implements Callable<Integer> {
         if (minutes <= 0 || steps != null && steps < 1) {
             throw new ParameterException(command, "--minutes and --steps must be positive");
         }
+        ranks.aloneOrThreads(command, "quickstart");
         Terminal terminal = Terminal.of(command.getErr());
         boolean resume = Trainer.hasState(run);
         TrainConfig config;
@@ -106,8 +110,8 @@ final class QuickstartCommand implements Callable<Integer> {
             config = choose(terminal);
         }
         tellEntropy(terminal, config);
-        Trainer.Outcome outcome = TrainRun.run(command, config, resume, false);
-        if (outcome.complete()) {
+        Trainer.Outcome outcome = TrainRun.run(command, config, ranks, resume, false);
+        if (outcome != null && outcome.complete()) {
             show(command.getOut(), terminal, outcome);
         }
         return 0;
@@ -156,17 +160,17 @@ final class QuickstartCommand implements Callable<Integer> {
         terminal.line("timing a few steps to see how many fit into " + TrainProgress.duration(60 * minutes));
         Path trial = run.resolve("trial");
         double[] seconds = new double[TRIAL_STEPS + 1];
-        new Trainer(
-                        settings(TRIAL_STEPS, trial)
-                                .set("evaluation.sequences", 1, "quickstart")
-                                .read(),
-                        new TrainListener() {
-                            @Override
-                            public void stepped(Metrics.Step s) {
-                                seconds[(int) s.step()] = s.seconds();
-                            }
-                        })
-                .start();
+        Trainer trainer = new Trainer(
+                settings(TRIAL_STEPS, trial)
+                        .set("evaluation.sequences", 1, "quickstart")
+                        .read(),
+                new TrainListener() {
+                    @Override
+                    public void stepped(Metrics.Step s) {
+                        seconds[(int) s.step()] = s.seconds();
+                    }
+                });
+        ranks.run(Objects.requireNonNull(spec).commandLine(), trainer::start);
         AtomicFiles.deleteTree(trial);
         // The first half warms up the JVM's compiler.
         double perStep = (seconds[TRIAL_STEPS] - seconds[TRIAL_STEPS / 2]) / (TRIAL_STEPS - TRIAL_STEPS / 2);

@@ -34,6 +34,9 @@ final class ResumeCommand implements Callable<Integer> {
     private ConfigOptions options = new ConfigOptions();
 
     @Mixin
+    private RankOptions ranks = new RankOptions();
+
+    @Mixin
     private DebugOptions debugging = new DebugOptions();
 
     @Option(names = "--json", description = "Print the outcome as JSON.")
@@ -45,7 +48,7 @@ final class ResumeCommand implements Callable<Integer> {
         debugging.apply(command);
         // The directory may have moved since.
         TrainConfig config = options.read(command, () -> Trainer.configOf(run).set("run", run, "RUN"));
-        TrainRun.run(command, config, true, json);
+        TrainRun.run(command, config, ranks, true, json);
         return 0;
     }
 }

@@ -47,6 +47,9 @@ final class TrainCommand implements Callable<Integer> {
     private ConfigOptions options = new ConfigOptions();
 
     @Mixin
+    private RankOptions ranks = new RankOptions();
+
+    @Mixin
     private DebugOptions debugging = new DebugOptions();
 
     @Option(names = "--resume", description = "Continue the run if its directory holds a saved state.")
@@ -68,7 +71,7 @@ final class TrainCommand implements Callable<Integer> {
             command.getOut().flush();
             return 0;
         }
-        TrainRun.run(command, config, resume, json);
+        TrainRun.run(command, config, ranks, resume, json);
         return 0;
     }
 

@@ -15,7 +15,10 @@ final class TrainRun {
     private TrainRun() {}
 
     /// Trains with progress on standard error and the outcome on standard output.
-    static Trainer.Outcome run(CommandLine command, TrainConfig config, boolean resume, boolean json) throws Exception {
+    ///
+    /// @return null in a process whose rank is not the first
+    static Trainer.@Nullable Outcome run(
+            CommandLine command, TrainConfig config, RankOptions ranks, boolean resume, boolean json) throws Exception {
         Terminal terminal = Terminal.of(command.getErr());
         TrainProgress progress = new TrainProgress(terminal);
         Trainer trainer = new Trainer(config, progress);
@@ -24,23 +27,30 @@ final class TrainRun {
             trainer.requestStop();
         };
         return Interrupts.during(stop, () -> {
-            Trainer.Outcome outcome = resume ? trainer.resume() : trainer.start();
-            if (!outcome.complete()) {
-                terminal.line("stopped after step " + outcome.step() + " of "
-                        + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
-                        + "; go on with: jacquard resume " + config.run());
+            Trainer.Outcome outcome =
+                    ranks.run(command, world -> resume ? trainer.resume(world) : trainer.start(world));
+            if (outcome != null) { // while a signal still waits for it
+                tell(terminal, config, outcome);
+                if (json) {
+                    command.getOut().println(json(config, outcome, progress.firstStepAt()));
+                } else if (outcome.checkpoint() != null) {
+                    command.getOut().println(outcome.checkpoint());
+                }
+                command.getOut().flush();
             }
-            if (outcome.energy() != null) {
-                terminal.line(energy(config, outcome.energy()));
-            }
-            if (json) {
-                command.getOut().println(json(config, outcome, progress.firstStepAt()));
-            } else if (outcome.checkpoint() != null) {
-                command.getOut().println(outcome.checkpoint());
-            }
-            command.getOut().flush();
             return outcome;
         });
+    }
+
+    private static void tell(Terminal terminal, TrainConfig config, Trainer.Outcome outcome) {
+        if (!outcome.complete()) {
+            terminal.line("stopped after step " + outcome.step() + " of "
+                    + config.training().steps() + (outcome.checkpoint() == null ? "" : ", saved")
+                    + "; go on with: jacquard resume " + config.run());
+        }
+        if (outcome.energy() != null) {
+            terminal.line(energy(config, outcome.energy()));
+        }
     }
 
     private static String energy(TrainConfig config, Trainer.Energy used) {

@@ -132,9 +132,12 @@ record ConfigKey(String path, RecordComponent component, Key key) {
         return low ? kind + " of at least " + plain(key.least()) : kind;
     }
 
-    /// A value as it is written in YAML, strings without quotes.
+    /// A value as it is written in YAML, strings without quotes. A name that begins with a digit has an underscore
+    /// before it in Java.
     static String spelling(Object value) {
-        return value instanceof Enum<?> e ? e.name().toLowerCase(Locale.ROOT) : value.toString();
+        return value instanceof Enum<?> e
+                ? e.name().toLowerCase(Locale.ROOT).replaceFirst("^_", "").replace('_', '-')
+                : value.toString();
     }
 
     private static String plain(double bound) {

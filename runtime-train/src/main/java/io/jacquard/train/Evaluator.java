@@ -8,6 +8,7 @@ import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.Arrays;
+import java.util.function.BinaryOperator;
 
 /// Scores a model on sequences of token shards.
 ///
@@ -16,18 +17,29 @@ import java.util.Arrays;
 ///
 /// **Thread**: that of the model's session.
 public final class Evaluator {
-    private final Decoder decoder;
+    private final BinaryOperator<Tensor> losses;
     private final int batch;
     private final int[] bytesOfToken;
 
     /// @param batch sequences computed at once
     public Evaluator(Decoder decoder, Tokenizer tokenizer, int batch) {
+        this(
+                (tokens, labels) -> decoder.tokenLosses(tokens, labels, Pass.PLAIN),
+                decoder.config().vocabulary(),
+                tokenizer,
+                batch);
+    }
+
+    /// @param losses of tokens and labels, both I32 `[B, T]`: F32 `[B*T]`
+    /// @param vocabulary the model's
+    /// @param batch sequences computed at once
+    Evaluator(BinaryOperator<Tensor> losses, int vocabulary, Tokenizer tokenizer, int batch) {
         if (batch < 1) {
             throw new IllegalArgumentException("evaluation: batch " + batch + "; expected at least 1");
         }
-        this.decoder = decoder;
+        this.losses = losses;
         this.batch = batch;
-        bytesOfToken = new int[decoder.config().vocabulary()];
+        bytesOfToken = new int[vocabulary];
         int known = Math.min(bytesOfToken.length, tokenizer.vocabularySize());
         for (int id = 0; id < known; id++) {
             bytesOfToken[id] = length(tokenizer, id);
@@ -56,9 +68,9 @@ public final class Evaluator {
             int[] tokens = new int[rows * context];
             int[] labels = new int[rows * context];
             fill(data, done, rows, tokens, labels);
-            float[] losses = losses(tokens, labels, rows, context);
-            for (int i = 0; i < losses.length; i++) {
-                total[0] += losses[i];
+            float[] found = losses(tokens, labels, rows, context);
+            for (int i = 0; i < found.length; i++) {
+                total[0] += found[i];
                 bytes[0] += bytesOfToken[labels[i]];
             }
         }
@@ -81,7 +93,7 @@ public final class Evaluator {
     private float[] losses(int[] tokens, int[] labels, int rows, int context) {
         try (var _ = Scope.openWithoutGrad("evaluation")) {
             Shape shape = Shape.of(rows, context);
-            return decoder.tokenLosses(Tensor.of(shape, tokens), Tensor.of(shape, labels), Pass.PLAIN)
+            return losses.apply(Tensor.of(shape, tokens), Tensor.of(shape, labels))
                     .toFloats();
         }
     }

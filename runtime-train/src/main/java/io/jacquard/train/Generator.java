@@ -40,7 +40,7 @@ public final class Generator {
         Utf8Stream text = new Utf8Stream(out);
         int made = 0;
         try (var _ = Scope.openWithoutGrad("generation")) {
-            KeyValueCache cache = new KeyValueCache(decoder.config());
+            KeyValueCache cache = decoder.cache();
             int context = decoder.config().context();
             int unseen = Math.min(given.length, context);
             while (made < tokens) {

@@ -39,10 +39,15 @@ public final class Metrics implements AutoCloseable {
             double joules,
             double joulesPerToken) {}
 
-    private final FileChannel out;
+    private final @Nullable FileChannel out;
 
-    private Metrics(FileChannel out) {
+    private Metrics(@Nullable FileChannel out) {
         this.out = out;
+    }
+
+    /// Writes nothing: another rank does.
+    static Metrics none() {
+        return new Metrics(null);
     }
 
     /// Opens the file for appending. Lines of steps after `step`, which a crash left behind, are removed first.
@@ -126,16 +131,22 @@ public final class Metrics implements AutoCloseable {
     }
 
     private void write(Map<String, @Nullable Object> line) throws IOException {
-        AtomicFiles.writeFully(out, ByteBuffer.wrap((Json.render(line) + "\n").getBytes(StandardCharsets.UTF_8)));
+        if (out != null) {
+            AtomicFiles.writeFully(out, ByteBuffer.wrap((Json.render(line) + "\n").getBytes(StandardCharsets.UTF_8)));
+        }
     }
 
     /// Brings the lines so far to the disk.
     void sync() throws IOException {
-        out.force(false);
+        if (out != null) {
+            out.force(false);
+        }
     }
 
     @Override
     public void close() throws IOException {
-        out.close();
+        if (out != null) {
+            out.close();
+        }
     }
 }

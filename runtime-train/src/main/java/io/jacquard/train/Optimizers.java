@@ -1,21 +1,21 @@
 package io.jacquard.train;
 
-import io.jacquard.nn.Weights;
 import io.jacquard.optim.AdamW;
 import io.jacquard.optim.AdamWSettings;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
 import io.jacquard.optim.Sgd;
+import io.jacquard.optim.Shards;
 
 /// Optimizer and schedule as the configuration asks for them.
 final class Optimizers {
     private Optimizers() {}
 
-    static Optimizer optimizer(TrainConfig.Optimizer c, Weights weights) {
+    static Optimizer optimizer(TrainConfig.Optimizer c, Shards shards) {
         return switch (c.type()) {
             case ADAMW ->
-                new AdamW(weights, new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()));
-            case SGD -> new Sgd(weights, c.beta1(), c.weightDecay(), c.clip());
+                new AdamW(shards, new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()));
+            case SGD -> new Sgd(shards, c.beta1(), c.weightDecay(), c.clip());
         };
     }
 

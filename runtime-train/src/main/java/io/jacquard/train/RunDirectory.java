@@ -9,14 +9,15 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import org.jspecify.annotations.Nullable;
 
 /// The directory of one run: `config.yaml`, `metrics.jsonl`, `checkpoints/step-<N>/`, `loss.png`, `loss.svg`. Open in
-/// one process at a time.
+/// one process at a time, whose rank 0 writes all of it but the other ranks' parts of checkpoints.
 final class RunDirectory implements AutoCloseable {
     private final Path path;
-    private final FileChannel lockFile;
+    private final @Nullable FileChannel lockFile;
 
-    private RunDirectory(Path path, FileChannel lockFile) {
+    private RunDirectory(Path path, @Nullable FileChannel lockFile) {
         this.path = path;
         this.lockFile = lockFile;
     }
@@ -36,6 +37,11 @@ final class RunDirectory implements AutoCloseable {
             throw new IllegalStateException("run directory " + path + " is in use by another process");
         }
         return new RunDirectory(path, file);
+    }
+
+    /// For a rank whose rank 0 has opened it.
+    static RunDirectory ofAnotherRank(Path path) {
+        return new RunDirectory(path, null);
     }
 
     static Path config(Path run) {
@@ -60,6 +66,8 @@ final class RunDirectory implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        lockFile.close();
+        if (lockFile != null) {
+            lockFile.close();
+        }
     }
 }

@@ -1,13 +1,15 @@
 package io.jacquard.train;
 
 import io.jacquard.io.DecoderFiles;
+import io.jacquard.io.FilePart;
 import io.jacquard.io.Json;
-import io.jacquard.io.Safetensors;
-import io.jacquard.io.SafetensorsEntry;
 import io.jacquard.io.SafetensorsType;
 import io.jacquard.io.SafetensorsWriter;
-import io.jacquard.nn.Decoder;
+import io.jacquard.io.WholeParameters;
 import io.jacquard.optim.Optimizer;
+import io.jacquard.parallel.Mesh;
+import io.jacquard.parallel.MeshModel;
+import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -15,17 +17,17 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
 
 /// A run's state in host memory, taken between two steps and written by another thread while training goes on.
 final class SavedState {
-    private static final String OPTIMIZER = "optimizer.safetensors";
+    private static final String OPTIMIZER = "optimizer";
     private static final String STATE = "state.json";
-    private static final int FORMAT = 1;
+    private static final int FORMAT = 2;
 
     /// Where the run is. The rest of its state is weights and optimizer: batches and random numbers are functions
     /// of seed and step.
@@ -38,45 +40,71 @@ final class SavedState {
 
     private final Arena arena;
     private final Position position;
+    private final FilePart part;
     private final DecoderFiles.Snapshot model;
-    private final List<HostTensor> optimizer;
+    private final List<HostTensor> optimizer = new ArrayList<>();
     private final TrainingData data;
     private final int context;
 
-    private SavedState(Arena arena, Position position, Decoder decoder, Optimizer optimizer, TrainingData data) {
+    private SavedState(Arena arena, Position position, MeshModel model, Optimizer optimizer, TrainingData data) {
         this.arena = arena;
         this.position = position;
         this.data = data;
-        context = decoder.config().context();
-        model = DecoderFiles.snapshot(decoder, data.tokenizer().endOfText().orElse(-1), arena);
-        this.optimizer = optimizer.state().entrySet().stream()
-                .map(e -> copy(e.getKey(), e.getValue()))
-                .toList();
+        part = part(model.mesh());
+        context = model.decoder().config().context();
+        int end = data.tokenizer().endOfText().orElse(-1);
+        this.model = DecoderFiles.snapshot(model.decoder(), model.shards(), end, arena);
+        WholeParameters whole = whole(model);
+        optimizer.state().forEach((name, tensor) -> {
+            if (tensor.size() > 1) {
+                whole.state(tensor, arena)
+                        .forEach(w -> add(name + "." + w.parameter().name(), w));
+            } else if (part.isFirst()) {
+                MemorySegment bytes = arena.allocate(tensor.bytes(), 64);
+                tensor.copyTo(bytes);
+                this.optimizer.add(
+                        new HostTensor(name, DecoderFiles.type(tensor.dtype()), dims(tensor.shape()), bytes));
+            }
+        });
     }
 
-    /// Copies everything to host memory; [#write] frees it.
+    private void add(String name, WholeParameters.Whole w) {
+        optimizer.add(new HostTensor(
+                name, DecoderFiles.type(w.dtype()), dims(w.parameter().logicalShape()), w.data()));
+    }
+
+    private static WholeParameters whole(MeshModel model) {
+        return new WholeParameters(model.shards(), model.decoder().partition().tensor());
+    }
+
+    /// Which of the files of a checkpoint this rank writes: one for each replica of each stage. Ranks that divide
+    /// the layers with another write none.
+    static FilePart part(Mesh mesh) {
+        int replicas = mesh.data().size();
+        int files = replicas * mesh.pipeline().size();
+        return new FilePart(mesh.pipeline().rank() * replicas + mesh.data().rank() + 1, files);
+    }
+
+    /// Copies to host memory what this rank writes; [#write] frees it. All ranks must call.
     @SuppressWarnings("MustBeClosedChecker") // write() or free() closes it, on another thread
-    static SavedState of(Position position, Decoder decoder, Optimizer optimizer, TrainingData data) {
-        return new SavedState(Arena.ofShared(), position, decoder, optimizer, data);
+    static SavedState of(Position position, MeshModel model, Optimizer optimizer, TrainingData data) {
+        return new SavedState(Arena.ofShared(), position, model, optimizer, data);
     }
 
-    private HostTensor copy(String name, Tensor t) {
-        MemorySegment bytes = arena.allocate(t.bytes(), 64);
-        t.copyTo(bytes);
-        return new HostTensor(name, DecoderFiles.type(t.dtype()), shape(t), bytes);
+    private static List<Long> dims(Shape shape) {
+        return Arrays.stream(shape.toArray()).mapToObj(d -> (long) d).toList();
     }
 
-    private static List<Long> shape(Tensor t) {
-        return Arrays.stream(t.shape().toArray()).mapToObj(d -> (long) d).toList();
-    }
-
-    /// Writes the files of a checkpoint into an empty directory and frees the memory.
+    /// Writes this rank's files of a checkpoint into an empty directory and frees the memory.
     void write(Path directory) throws IOException {
         try (arena) {
-            model.write(directory);
+            model.write(directory, part);
             SafetensorsWriter writer = new SafetensorsWriter();
             optimizer.forEach(t -> writer.add(t.name, t.type, t.shape, t.data));
-            writer.write(directory.resolve(OPTIMIZER));
+            writer.write(directory.resolve(part.name(OPTIMIZER)));
+            if (!part.isFirst()) {
+                return;
+            }
             Files.write(directory.resolve("tokenizer.json"), data.tokenizerJson());
             text(directory.resolve("tokenizer_config.json"), tokenizerConfig());
             Map<String, Object> state = new LinkedHashMap<>();
@@ -111,10 +139,11 @@ final class SavedState {
         Files.write(file, Json.renderLines(values).getBytes(StandardCharsets.UTF_8));
     }
 
-    /// Reads a checkpoint's files back into model and optimizer.
+    /// Reads a checkpoint's files back into what this rank has of model and optimizer. All ranks must call; they
+    /// need not be those that wrote it.
     ///
     /// @throws IllegalArgumentException if the checkpoint is of another model, optimizer or plan
-    static Position load(Path directory, Decoder decoder, Optimizer optimizer, Map<String, Object> plan)
+    static Position load(Path directory, MeshModel model, Optimizer optimizer, Map<String, Object> plan)
             throws IOException {
         Position saved = position(directory);
         for (Map.Entry<String, Object> e : plan.entrySet()) {
@@ -124,31 +153,20 @@ final class SavedState {
                         + directory + " was made with " + before + "; it cannot change within a run");
             }
         }
-        DecoderFiles.loadInto(directory, decoder);
-        try (Safetensors file = Safetensors.open(directory.resolve(OPTIMIZER))) {
+        DecoderFiles.loadInto(directory, model.decoder(), model.shards());
+        try (OptimizerFiles files = OptimizerFiles.open(directory, OPTIMIZER)) {
             Map<String, Tensor> state = optimizer.state();
-            var names = new TreeSet<>(
-                    file.tensors().stream().map(SafetensorsEntry::name).toList());
-            if (!names.equals(new TreeSet<>(state.keySet()))) {
-                throw new IllegalArgumentException(
-                        file.file() + ": holds " + names + ", the optimizer needs " + new TreeSet<>(state.keySet())
-                                + "; optimizer.type and training.dtype cannot change within a run");
-            }
-            state.forEach((name, tensor) -> load(file, name, tensor));
+            files.check(state.keySet());
+            WholeParameters whole = whole(model);
+            state.forEach((name, tensor) -> {
+                if (tensor.size() > 1) {
+                    whole.loadState(tensor, p -> files.tensor(name + "." + p.name(), tensor.dtype(), p.logicalShape()));
+                } else {
+                    tensor.copyFrom(files.bytes(name, tensor.dtype(), tensor.shape()));
+                }
+            });
         }
         return saved;
-    }
-
-    private static void load(Safetensors file, String name, Tensor tensor) {
-        SafetensorsEntry entry = file.find(name);
-        if (entry == null
-                || entry.type() != DecoderFiles.type(tensor.dtype())
-                || !entry.shape().equals(shape(tensor))) {
-            throw new IllegalArgumentException(file.file() + ": '" + name + "' is "
-                    + (entry == null ? "absent" : entry.type() + " " + entry.shape()) + ", the optimizer's is "
-                    + tensor);
-        }
-        tensor.copyFrom(file.data(name));
     }
 
     private static Position position(Path directory) throws IOException {

@@ -10,6 +10,7 @@ public record TrainConfig(
         @Key(means = "The data") Data data,
         @Key(means = "The training loop") Training training,
         @Key(means = "The optimizer and its learning rate") Optimizer optimizer,
+        @Key(means = "How ranks share the work") Parallel parallel,
         @Key(means = "Validation during training") Evaluation evaluation,
         @Key(means = "Text written during training") Samples samples,
         @Key(means = "Saved states") Checkpoints checkpoints,
@@ -39,6 +40,13 @@ public record TrainConfig(
         LINEAR,
         WSD,
         CONSTANT
+    }
+
+    /// The orders in which the stages of a pipeline take micro-batches.
+    public enum PipelineSchedule {
+        GPIPE,
+        _1F1B,
+        ZERO_BUBBLE
     }
 
     /// Floating-point types of weights and gradients.
@@ -124,7 +132,10 @@ public record TrainConfig(
             @Key(value = "8", least = 1, means = "Sequences computed at once")
             int microBatch,
 
-            @Key(value = "1", least = 1, means = "Micro-batches whose gradients add up to one optimizer step")
+            @Key(
+                    value = "1",
+                    least = 1,
+                    means = "Micro-batches whose gradients add up to one optimizer step, on all ranks together")
             int accumulation,
 
             @Key(value = "1337", means = "Seed of weights, order of the data and dropout")
@@ -189,6 +200,40 @@ public record TrainConfig(
 
             @Key(value = "1.0", least = 0, means = "Largest norm of the whole gradient; 0 for no clipping")
             float clip) {}
+
+    /// The group `parallel`.
+    public record Parallel(
+            @Key(
+                    value = "0",
+                    least = 0,
+                    means = "Replicas of the model, among which a step's micro-batches (or the sequences of each)"
+                            + " are divided; 0 for as many as the ranks allow")
+            int data,
+
+            @Key(value = "1", least = 1, means = "Ranks that divide each layer")
+            int tensor,
+
+            @Key(value = "1", least = 1, means = "Ranks that divide the layers: the stages of a pipeline")
+            int pipeline,
+
+            @Key(
+                    value = "1",
+                    least = 1,
+                    most = 3,
+                    means = "Stage of ZeRO: replicas divide the optimizer's state (1), the gradients, too (2), the"
+                            + " weights, too (3, with `training.recompute`)")
+            int zero,
+
+            @Key(
+                    value = "1f1b",
+                    means = "Order of micro-batches in a pipeline: `gpipe`, `1f1b`, `zero-bubble`; see pipeline.md")
+            PipelineSchedule schedule,
+
+            @Key(
+                    value = "1",
+                    least = 1,
+                    means = "Parts of the model on each stage of a pipeline: more make `1f1b` an interleaved one")
+            int chunks) {}
 
     /// The group `evaluation`.
     public record Evaluation(

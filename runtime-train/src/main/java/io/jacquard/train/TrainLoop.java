@@ -1,17 +1,25 @@
 package io.jacquard.train;
 
 import io.jacquard.data.Batches;
+import io.jacquard.group.Group;
+import io.jacquard.io.CheckpointDirectory;
 import io.jacquard.io.CheckpointSaver;
-import io.jacquard.nn.Decoder;
+import io.jacquard.io.FilePart;
+import io.jacquard.io.RankParts;
 import io.jacquard.nn.DecoderConfig;
-import io.jacquard.nn.Weights;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
+import io.jacquard.optim.Shards;
+import io.jacquard.parallel.BatchShare;
+import io.jacquard.parallel.Mesh;
+import io.jacquard.parallel.MeshModel;
+import io.jacquard.parallel.Topology;
 import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.spi.Energy;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
@@ -22,18 +30,26 @@ import org.jspecify.annotations.Nullable;
 /// A step is launched before the loss of the one before is read, so that the device never waits for the host; unless
 /// that loss is there already, as on the CPU, or something happens between the two, which sees the weights after the
 /// one and before the other.
+///
+/// Every rank runs the same loop and comes to the same decisions; rank 0 alone writes and tells what happens.
 final class TrainLoop implements AutoCloseable {
     private static final int SAMPLE_SEED = 1;
+
+    /// For another rank's part of a checkpoint: as long as writing may take on a slow disk.
+    private static final Duration PATIENCE = Duration.ofMinutes(10);
 
     private final TrainConfig config;
     private final TrainingData data;
     private final TrainListener listener;
     private final RunDirectory directory;
+    private final RankParts parts;
     private final CheckpointSaver saver;
-    private final Decoder decoder;
+    private final Mesh mesh;
+    private final MeshModel model;
     private final Optimizer optimizer;
     private final Schedule schedule;
     private final TrainStep step;
+    private final MemoryUse memory;
 
     /// A step that was launched and whose loss was not read yet.
     private record Flight(TrainStep.Launched launched, float rate, StepEvent event, long began) {}
@@ -55,25 +71,47 @@ final class TrainLoop implements AutoCloseable {
     private int refused;
     private @Nullable Score score;
     private float loss = Float.NaN;
+    private long lastStep = Long.MAX_VALUE;
+    private boolean wasStopped;
 
-    /// Makes the model in the current scope.
-    TrainLoop(TrainConfig config, TrainingData data, RunDirectory directory, TrainListener listener)
+    /// Makes this rank's part of the model in the current scope. All ranks of `world` must call.
+    TrainLoop(TrainConfig config, TrainingData data, RunDirectory directory, TrainListener listener, Group world)
             throws IOException {
         this.config = config;
         this.data = data;
         this.directory = directory;
-        this.listener = listener;
-        Weights weights = new Weights();
-        decoder = Decoder.of(shape(), weights);
-        weights.allocate(
-                config.training().dtype().dtype(),
-                config.training().gradientDtype().dtype(),
-                config.training().seed());
-        optimizer = Optimizers.optimizer(config.optimizer(), weights);
+        mesh = new Mesh(world, topology(config.parallel(), world));
+        this.listener = isFirst() ? listener : TrainListener.SILENT;
+        Settings.check(config);
+        long before = Session.current().usedBytes();
+        model = MeshModel.of(
+                shape(), mesh, plan(config, mesh), config.training().seed());
+        optimizer = Optimizers.optimizer(config.optimizer(), model.shards());
+        memory = MemoryUse.of(model, optimizer, Session.current().usedBytes() - before);
         schedule = Optimizers.schedule(config.optimizer(), config.training().steps());
-        step = new TrainStep(decoder, optimizer, data.train(), config);
-        saver = new CheckpointSaver(
-                directory.checkpoints(), config.checkpoints().keep(), 0);
+        step = new TrainStep(model, optimizer, data.train(), config);
+        parts = new RankParts(RunDirectory.checkpoints(config.run()), SavedState.part(mesh), PATIENCE);
+        saver = saver();
+    }
+
+    private static Topology topology(TrainConfig.Parallel p, Group world) {
+        int rest = Math.max(1, world.size() / Math.multiplyExact(p.tensor(), p.pipeline()));
+        return new Topology(p.data() == 0 ? rest : p.data(), p.tensor(), p.pipeline());
+    }
+
+    private static MeshModel.Plan plan(TrainConfig config, Mesh mesh) {
+        TrainConfig.Training t = config.training();
+        int microBatches =
+                BatchShare.of(t.microBatch(), t.accumulation(), mesh.data()).microBatches();
+        return new MeshModel.Plan(
+                config.parallel().chunks(),
+                new Shards.Plan(config.parallel().zero(), microBatches),
+                t.dtype().dtype(),
+                t.gradientDtype().dtype());
+    }
+
+    private boolean isFirst() {
+        return mesh.world().rank() == 0;
     }
 
     private DecoderConfig shape() {
@@ -93,9 +131,17 @@ final class TrainLoop implements AutoCloseable {
                 m.tied());
     }
 
+    /// Ranks that hold different weights write different files, which the first one puts together.
+    private CheckpointSaver saver() throws IOException {
+        return parts.isFirst()
+                ? new CheckpointSaver(
+                        directory.checkpoints(), config.checkpoints().keep(), 0)
+                : new CheckpointSaver(parts::deliver);
+    }
+
     /// Goes on from a checkpoint.
     void load(Path checkpoint) throws IOException {
-        SavedState.Position at = SavedState.load(checkpoint, decoder, optimizer, plan());
+        SavedState.Position at = SavedState.load(checkpoint, model, optimizer, plan());
         done = at.step();
         launched = done;
         saved = done;
@@ -122,18 +168,18 @@ final class TrainLoop implements AutoCloseable {
         joulesAtStart = joules();
         long steps = config.training().steps();
         boolean interrupted = false;
-        try (Metrics metrics = Metrics.open(directory.metrics(), done)) {
+        try (Metrics metrics = isFirst() ? Metrics.open(directory.metrics(), done) : Metrics.none()) {
             if (done < steps) {
                 step.load(done);
             }
-            listener.started(config, decoder.weights().count(), data.train().tokens(), done);
+            listener.started(config, MeshModel.parameters(shape()), data.train().tokens(), done);
             tellWhatIsNotAsAsked();
-            while (launched < steps && !timeIsUp() && !interrupted) {
+            while (launched < steps && launched < lastStep && !(isAlone() && timeIsUp()) && !interrupted) {
                 Flight before = flight;
                 if (before == null) {
                     joulesAtRead = joules();
                 }
-                flight = launch();
+                flight = launch(stop);
                 if (before != null) {
                     read(before, metrics);
                 }
@@ -143,24 +189,38 @@ final class TrainLoop implements AutoCloseable {
                 if (flight.launched.isDone() || isDueAt(launched)) {
                     land(metrics);
                 }
-                interrupted = stop.getAsBoolean();
+                interrupted = isAlone() && stop.getAsBoolean();
                 if (flight == null && !interrupted) {
                     between(metrics);
                 }
             }
             land(metrics);
+            interrupted |= wasStopped;
             finish(metrics, interrupted);
         }
         return new Trainer.Outcome(
                 done,
-                done >= steps || timeIsUp() && !interrupted,
+                done >= steps || !interrupted,
                 loss,
                 score,
                 saved < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + saved),
                 Trainer.Energy.of(joulesOfRun(), tokens, config));
     }
 
+    /// What model and optimizer take on this rank.
+    MemoryUse memory() {
+        return memory;
+    }
+
+    /// Whether nobody else has to agree to what this rank decides.
+    private boolean isAlone() {
+        return mesh.world().size() == 1;
+    }
+
     private void tellWhatIsNotAsAsked() {
+        if (!isAlone()) {
+            listener.noted("mesh " + mesh.topology() + ": " + memory);
+        }
         if (config.training().graph() && Session.current().isDebugging()) {
             listener.noted("debugging looks at each launch, so steps run eagerly: training.graph is set aside");
         }
@@ -188,12 +248,14 @@ final class TrainLoop implements AutoCloseable {
         return limit > 0 && seconds() >= 60 * limit;
     }
 
-    private Flight launch() {
+    private Flight launch(BooleanSupplier stop) {
         StepEvent event = new StepEvent();
         event.begin();
         long start = System.nanoTime();
         float rate = schedule.at(launched);
-        Flight f = new Flight(step.launch(rate), rate, event, start);
+        boolean isStopped = stop.getAsBoolean();
+        boolean isTimeUp = isFirst() && timeIsUp();
+        Flight f = new Flight(step.launch(rate, isStopped, isTimeUp), rate, event, start);
         launched++;
         return f;
     }
@@ -216,6 +278,11 @@ final class TrainLoop implements AutoCloseable {
         joulesAtRead = joules();
         double joules = joulesAtRead - joulesBeforeStep;
         done++;
+        if (!isAlone() && (r.isInterrupted() || r.isTimeUp()) && lastStep == Long.MAX_VALUE) {
+            // When ranks read this differs by a step: the next one may be under way already on some.
+            lastStep = done + 1;
+            wasStopped = r.isInterrupted();
+        }
         tokens += config.tokensPerStep();
         loss = r.loss();
         f.event.step = done;
@@ -285,17 +352,27 @@ final class TrainLoop implements AutoCloseable {
             return;
         }
         scored = done;
-        score = new Evaluator(decoder, data.tokenizer(), config.evaluation().batch())
+        score = new Evaluator(
+                        model::tokenLosses,
+                        model.decoder().config().vocabulary(),
+                        data.tokenizer(),
+                        config.evaluation().batch())
                 .score(validation, config.evaluation().sequences());
         metrics.validation(done, score);
         listener.validated(done, score);
-        LossCurve.draw(directory.metrics(), listener);
+        draw();
+    }
+
+    private void draw() throws IOException {
+        if (isFirst()) {
+            LossCurve.draw(directory.metrics(), listener);
+        }
     }
 
     private void sample(Metrics metrics) throws IOException {
         TrainConfig.Samples s = config.samples();
         StringBuilder text = new StringBuilder(s.prompt());
-        new Generator(decoder, data.tokenizer())
+        new Generator(model.decoder(), data.tokenizer())
                 .generate(
                         s.prompt(), s.tokens(), new Sampling(s.temperature(), s.topK(), 1f), SAMPLE_SEED, text::append);
         metrics.sample(done, text.toString());
@@ -313,15 +390,29 @@ final class TrainLoop implements AutoCloseable {
         }
         metrics.sync();
         SavedState state = SavedState.of(
-                new SavedState.Position(done, tokens, seconds(), joulesOfRun(), plan()), decoder, optimizer, data);
+                new SavedState.Position(done, tokens, seconds(), joulesOfRun(), plan()), model, optimizer, data);
+        if (mesh.tensor().rank() > 0) { // those of its layers' first rank are the whole
+            state.free();
+        } else {
+            write(state);
+        }
+        saved = done;
+        listener.saving(done, RunDirectory.checkpoints(config.run()).resolve("step-" + done));
+    }
+
+    private void write(SavedState state) throws IOException {
+        long at = done;
         try {
-            saver.save(done, state::write);
+            saver.save(at, d -> {
+                state.write(d);
+                if (parts.isFirst()) {
+                    parts.collect(at, d);
+                }
+            });
         } catch (IOException | RuntimeException e) {
             state.free();
             throw e;
         }
-        saved = done;
-        listener.saving(done, RunDirectory.checkpoints(config.run()).resolve("step-" + done));
     }
 
     private void finish(Metrics metrics, boolean interrupted) throws IOException {
@@ -332,13 +423,14 @@ final class TrainLoop implements AutoCloseable {
         saver.await();
         metrics.sync();
         if (data.validation() == null || interrupted) {
-            LossCurve.draw(directory.metrics(), listener);
+            draw();
         }
     }
 
     @Override
     public void close() throws IOException {
-        try (saver) {
+        try (saver;
+                mesh) {
             abandon();
             step.close();
         }

@@ -1,9 +1,12 @@
 package io.jacquard.train;
 
 import io.jacquard.data.Batches;
-import io.jacquard.nn.Decoder;
-import io.jacquard.nn.Pass;
 import io.jacquard.optim.Optimizer;
+import io.jacquard.parallel.BatchShare;
+import io.jacquard.parallel.MeshModel;
+import io.jacquard.parallel.Pipeline;
+import io.jacquard.parallel.Schedule;
+import io.jacquard.parallel.StepInputs;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.DeviceOutOfMemoryException;
 import io.jacquard.tensor.Scope;
@@ -22,77 +25,96 @@ import org.jspecify.annotations.Nullable;
 /// What changes from step to step lies in tensors that stay where they are, so that the step can be recorded once and
 /// replayed. Nothing waits for the device but [Launched#result].
 final class TrainStep implements AutoCloseable {
-    /// What came of a step.
+    /// What ranks tell each other with a step: each number is the sum over them.
+    private static final int SIGNALS = 2;
+
+    /// What came of a step, the same on all ranks.
     ///
     /// @param loss mean over the valid tokens of the step
     /// @param finite false if the optimizer refused the step
-    record Result(float loss, float gradientNorm, boolean finite) {}
+    /// @param isInterrupted whether some rank was asked to stop before it
+    /// @param isTimeUp whether rank 0's time was up before it
+    record Result(float loss, float gradientNorm, boolean finite, boolean isInterrupted, boolean isTimeUp) {}
 
-    private final Decoder decoder;
+    private final MeshModel model;
     private final Optimizer optimizer;
     private final Batches batches;
-    private final Batches.Layout layout;
-    private final TrainConfig.Training settings;
-    private final boolean dropout;
+    private final Pipeline pipeline;
+    private final StepInputs inputs;
     private final boolean graph;
 
-    private final int context;
     private final int[] hostTokens;
     private final int[] hostLabels;
-    private final int[] hostCounters;
-    private final Tensor tokens;
-    private final Tensor labels;
-    private final Tensor counters;
-    private final Tensor scale;
+    private long loaded;
     private final Tensor learningRate;
-    private final Tensor losses;
+    private final Tensor signals;
+    private final Tensor report;
 
     private long warmUps;
     private @Nullable Scope arena;
     private @Nullable Graph recorded;
 
     /// Allocates the inputs in the current scope.
-    TrainStep(Decoder decoder, Optimizer optimizer, Batches batches, TrainConfig config) {
-        this.decoder = decoder;
+    TrainStep(MeshModel model, Optimizer optimizer, Batches batches, TrainConfig config) {
+        this.model = model;
         this.optimizer = optimizer;
         this.batches = batches;
-        this.settings = config.training();
-        this.dropout = config.model().dropout() > 0;
-        this.graph = settings.graph() && !Session.current().isDebugging();
-        this.context = config.model().context();
-        layout = new Batches.Layout(settings.microBatch(), settings.accumulation(), 0, 1);
-        int rows = settings.microBatch() * settings.accumulation();
-        hostTokens = new int[rows * context];
-        hostLabels = new int[rows * context];
-        hostCounters = new int[2 * settings.accumulation()];
-        tokens = Tensor.empty(Shape.of(rows, context), DType.I32).named("tokens");
-        labels = Tensor.empty(Shape.of(rows, context), DType.I32).named("labels");
-        counters = Tensor.empty(Shape.of(settings.accumulation(), 2), DType.I32).named("counters");
-        scale = Tensor.empty(Shape.of(1), DType.F32).named("scale");
+        TrainConfig.Training settings = config.training();
+        graph = settings.graph() && !Session.current().isDebugging();
+        BatchShare share = share(config, model);
+        int context = config.model().context();
+        inputs = new StepInputs(
+                share, context, settings.recompute(), config.model().dropout() > 0, settings.seed());
+        pipeline = new Pipeline(model.mesh().pipeline(), schedule(config.parallel(), share), model.stages(inputs));
+        hostTokens = new int[share.microBatches() * share.rows() * context];
+        hostLabels = new int[hostTokens.length];
         learningRate = Tensor.empty(Shape.of(1), DType.F32).named("learning rate");
-        losses = Tensor.zeros(Shape.of(settings.accumulation()), DType.F32).named("losses");
+        signals = Tensor.zeros(Shape.of(SIGNALS), DType.F32).named("signals");
+        report = Tensor.zeros(Shape.of(share.microBatches() + SIGNALS), DType.F32)
+                .named("report");
+    }
+
+    static BatchShare share(TrainConfig config, MeshModel model) {
+        return BatchShare.of(
+                config.training().microBatch(),
+                config.training().accumulation(),
+                model.mesh().data());
+    }
+
+    private static Schedule schedule(TrainConfig.Parallel p, BatchShare share) {
+        int stages = p.pipeline();
+        int n = share.microBatches();
+        return switch (p.schedule()) {
+            case GPIPE -> Schedule.gpipe(stages, n);
+            case _1F1B ->
+                p.chunks() > 1
+                        ? Schedule.interleaved(stages, n, p.chunks())
+                        : Schedule.oneForwardOneBackward(stages, n);
+            case ZERO_BUBBLE -> Schedule.zeroBubble(stages, n);
+        };
     }
 
     /// Reads the data of a step into host memory.
     void load(long step) {
-        int size = layout.rows() * context;
+        BatchShare share = inputs.share();
+        Batches.Layout layout = share.layout();
+        int size = hostTokens.length / share.microBatches();
         int[] t = new int[size];
         int[] l = new int[size];
-        for (int m = 0; m < settings.accumulation(); m++) {
+        for (int m = 0; m < share.microBatches(); m++) {
             batches.fill(step, m, layout, t, l);
             System.arraycopy(t, 0, hostTokens, m * size, size);
             System.arraycopy(l, 0, hostLabels, m * size, size);
-            hostCounters[2 * m] = (int) step;
-            hostCounters[2 * m + 1] = m;
         }
+        loaded = step;
     }
 
     /// A step that was started, and perhaps others after it. What it will read is already asked for: the tensors
     /// that it reads from are those of the next step, too.
     final class Launched {
-        private final float[] loss = new float[settings.accumulation()];
+        private final float[] reported = new float[Math.toIntExact(report.size())];
         private final float[] norm = new float[2];
-        private final List<Readback> copies = List.of(begin(losses, loss), begin(optimizer.norm(), norm));
+        private final List<Readback> copies = List.of(begin(report, reported), begin(optimizer.norm(), norm));
 
         private static Readback begin(Tensor from, float[] to) {
             return Session.current().backend().downloadLater(MemorySegment.ofArray(to), from.address());
@@ -107,53 +129,53 @@ final class TrainStep implements AutoCloseable {
         Result result() {
             // the last first: the others came before it in the order of the device
             copies.reversed().forEach(Readback::await);
+            int losses = reported.length - SIGNALS;
             double sum = 0;
-            for (float l : loss) {
-                sum += l;
+            for (int i = 0; i < losses; i++) {
+                sum += reported[i];
             }
-            return new Result((float) sum, norm[0], norm[1] != 0 && Double.isFinite(sum));
+            return new Result(
+                    (float) sum,
+                    norm[0],
+                    norm[1] != 0 && Double.isFinite(sum),
+                    reported[losses] > 0,
+                    reported[losses + 1] > 0);
         }
     }
 
     /// Starts the step that [#load] prepared.
-    Launched launch(float rate) {
-        int valid = 0;
-        for (int label : hostLabels) {
-            valid += label >= 0 ? 1 : 0;
-        }
-        tokens.copyFrom(hostTokens);
-        labels.copyFrom(hostLabels);
-        counters.copyFrom(hostCounters);
-        scale.copyFrom(new float[] {valid == 0 ? 0f : 1f / valid});
+    Launched launch(float rate, boolean isInterrupted, boolean isTimeUp) {
+        inputs.set(
+                loaded,
+                hostTokens,
+                hostLabels,
+                batches.labelsPerStep(inputs.share().layout()));
         learningRate.copyFrom(new float[] {rate});
+        signals.copyFrom(new float[] {isInterrupted ? 1 : 0, isTimeUp ? 1 : 0});
+        model.shards().begin();
         // The first step runs as it is: libraries that choose an algorithm at first use must have done so.
         if (graph && warmUps++ > 0) {
             recorded().replay();
         } else {
             Session session = Session.current();
-            session.summarize("before step " + (hostCounters[0] + 1));
+            session.summarize("before step " + (loaded + 1));
             try (var _ = Scope.open("step")) {
                 work();
             }
-            session.summarize("step " + (hostCounters[0] + 1));
+            session.summarize("step " + (loaded + 1));
         }
         return new Launched();
     }
 
     private void work() {
-        for (int m = 0; m < settings.accumulation(); m++) {
-            try (var _ = Scope.open("micro-batch")) {
-                int rows = layout.rows();
-                Tensor t = tokens.rows(m * rows, (m + 1) * rows);
-                Tensor l = labels.rows(m * rows, (m + 1) * rows);
-                Tensor site = dropout ? counters.slice(2L * m, Shape.of(2)) : null;
-                Tensor loss = decoder.loss(t, l, scale, new Pass(settings.recompute(), settings.seed(), site));
-                Tensor kept = losses.slice(m, Shape.of(1));
-                kept.kernels().cast(kept, loss);
-                loss.backward();
-            }
-        }
+        pipeline.run();
         optimizer.step(learningRate);
+        Tensor losses = inputs.losses();
+        Tensor first = report.slice(0, losses.shape());
+        first.kernels().cast(first, losses);
+        Tensor rest = report.slice(losses.size(), signals.shape());
+        rest.kernels().cast(rest, signals);
+        model.mesh().world().allReduce(report).join();
     }
 
     private Graph recorded() {
@@ -162,13 +184,22 @@ final class TrainStep implements AutoCloseable {
             // What a step takes beside what lives on. Holes make the extent larger: recording costs no device time, so
             // try with more until it fits, then once more with what it needed.
             long bytes = session.peakBytes() - session.usedBytes();
+            boolean isAlone = model.mesh().world().size() == 1;
+            if (!isAlone) { // a rank that tried again would leave the others waiting in a collective
+                bytes += bytes / 2 + (8 << 20);
+            }
             long needed = record(bytes);
             while (needed > bytes) {
+                if (!isAlone) {
+                    throw new IllegalStateException("training.graph: recording a step needs more than " + bytes
+                            + " bytes on this rank, half as much again as the step itself took;"
+                            + " set training.graph to false");
+                }
                 bytes += bytes / 8 + (1 << 20);
                 needed = record(bytes);
             }
             if (needed < bytes) {
-                close();
+                forget();
                 record(needed);
             }
         }
@@ -180,14 +211,15 @@ final class TrainStep implements AutoCloseable {
     /// @return how many it needed; more than there were if it was not recorded
     private long record(long bytes) {
         Session session = Session.current();
-        Scope s = Scope.openArena("recorded step", bytes);
-        try {
+        model.shards().begin();
+        Scope s = Scope.createArena("recorded step", bytes); // entered to record only: other work allocates outside
+        try (var _ = s.enter()) {
             recorded = session.capture(this::work);
             arena = s;
             return s.extentBytes();
-        } catch (DeviceOutOfMemoryException e) {
+        } catch (DeviceOutOfMemoryException e) { // after the scope was left
             s.close();
-            decoder.weights().freshGradients();
+            model.decoder().weights().freshGradients();
             if (bytes > session.backend().memoryBytes()) {
                 throw e;
             }
@@ -197,6 +229,11 @@ final class TrainStep implements AutoCloseable {
 
     @Override
     public void close() {
+        forget();
+        pipeline.close();
+    }
+
+    private void forget() {
         if (recorded != null) {
             recorded.close();
             recorded = null;

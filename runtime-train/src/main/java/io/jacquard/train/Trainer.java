@@ -1,7 +1,12 @@
 package io.jacquard.train;
 
+import io.jacquard.group.Group;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.io.CheckpointDirectory;
+import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// A run that was interrupted, or killed at any moment, is continued by [#resume] and ends with the same bits as one
 /// that never stopped (unless `training.minutes` ended either).
 ///
-/// **Thread**: [#start] and [#resume] train on the calling thread; [#requestStop] may come from any.
+/// **Thread**: [#start()] and [#resume()] train on the calling thread; [#requestStop] may come from any.
 public final class Trainer {
     private final TrainConfig config;
     private final TrainListener listener;
@@ -63,31 +68,29 @@ public final class Trainer {
         stop = true;
     }
 
-    /// Begins a new run.
+    /// Begins a new run, alone.
     ///
     /// @throws IllegalArgumentException if the run directory holds a saved state, or the data do not fit
     /// @throws IllegalStateException if too many steps in a row were not finite
     public Outcome start() throws IOException {
-        try (RunDirectory directory = RunDirectory.open(config.run())) {
-            Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
-            if (found.isPresent()) {
-                throw new IllegalArgumentException("run directory " + config.run() + " already holds "
-                        + found.get().getFileName() + "; continue it with: jacquard resume " + config.run()
-                        + "; or choose another with --run");
-            }
-            directory.write(config);
-            return train(directory, null);
-        }
+        return start(new SoloGroup());
+    }
+
+    /// As [#start()], as one of the ranks of `world`, which the configuration's `parallel` arranges. All must call,
+    /// and see the same directories; [TrainListener] hears rank 0 only.
+    public Outcome start(Group world) throws IOException {
+        return run(world, false);
     }
 
     /// Continues from the newest saved state that is complete and undamaged, or from the beginning if there is
     /// none.
     public Outcome resume() throws IOException {
-        try (RunDirectory directory = RunDirectory.open(config.run())) {
-            Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
-            directory.write(config);
-            return train(directory, found.orElse(null));
-        }
+        return resume(new SoloGroup());
+    }
+
+    /// As [#resume()], as one of the ranks of `world`: as many as before, or others.
+    public Outcome resume(Group world) throws IOException {
+        return run(world, true);
     }
 
     /// The configuration that a run directory was last started with.
@@ -108,18 +111,48 @@ public final class Trainer {
                 && !CheckpointDirectory.open(checkpoints).list().isEmpty();
     }
 
-    private Outcome train(RunDirectory directory, @Nullable Path checkpoint) throws IOException {
-        try (TrainingData data = TrainingData.open(config);
-                Session _ = Session.open(config.device());
-                TrainLoop loop = new TrainLoop(config, data, directory, listener)) {
-            if (checkpoint != null) {
-                loop.load(checkpoint);
+    private Outcome run(Group world, boolean resumes) throws IOException {
+        boolean isFirst = world.rank() == 0;
+        try (RunDirectory directory =
+                        isFirst ? RunDirectory.open(config.run()) : RunDirectory.ofAnotherRank(config.run());
+                TrainingData data = TrainingData.open(config);
+                Session _ = Session.open(config.device())) {
+            Path found = isFirst ? prepare(directory, resumes) : null;
+            Path checkpoint = agreed(world, found);
+            try (TrainLoop loop = new TrainLoop(config, data, directory, listener, world)) {
+                if (checkpoint != null) {
+                    loop.load(checkpoint);
+                }
+                if (isFirst && data.validation() == null) {
+                    listener.noted("no validation: " + config.data().directory() + " has no val*.bin of at least "
+                            + (config.model().context() + 1) + " tokens");
+                }
+                return loop.run(() -> stop);
             }
-            if (data.validation() == null) {
-                listener.noted("no validation: " + config.data().directory() + " has no val*.bin of at least "
-                        + (config.model().context() + 1) + " tokens");
-            }
-            return loop.run(() -> stop);
+        }
+    }
+
+    /// What rank 0 does for all: looks for a state to go on from, and writes the configuration.
+    private @Nullable Path prepare(RunDirectory directory, boolean resumes) throws IOException {
+        Optional<Path> found = directory.checkpoints().newestVerified(listener::noted);
+        if (found.isPresent() && !resumes) {
+            throw new IllegalArgumentException("run directory " + config.run() + " already holds "
+                    + found.get().getFileName() + "; continue it with: jacquard resume " + config.run()
+                    + "; or choose another with --run");
+        }
+        directory.write(config);
+        return found.orElse(null);
+    }
+
+    /// The state that rank 0 found, on all ranks.
+    private @Nullable Path agreed(Group world, @Nullable Path found) {
+        try (var _ = Scope.openWithoutGrad("state to go on from")) {
+            long step = found == null ? -1 : CheckpointDirectory.stepOf(found);
+            Tensor t = Tensor.of(Shape.of(2), (int) (step >>> 32), (int) step);
+            world.broadcast(t, 0).join();
+            int[] all = t.toInts();
+            long agreed = (long) all[0] << 32 | all[1] & 0xffffffffL;
+            return agreed < 0 ? null : RunDirectory.checkpoints(config.run()).resolve("step-" + agreed);
         }
     }
 }

@@ -81,9 +81,9 @@ class MainTest {
                 inspect: --json
                 prepare: --bytes --extensions --field --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
                  --tokenizer --validation --vocabulary
-                quickstart: --debug --device --minutes --run --steps --sync --text
-                resume: --debug --device --json --set --sync
-                train: --config --data --debug --device --dry-run --json --resume --run --set --sync""", all);
+                quickstart: --debug --device --minutes --ranks --run --steps --sync --text
+                resume: --debug --device --json --ranks --set --sync
+                train: --config --data --debug --device --dry-run --json --ranks --resume --run --set --sync""", all);
     }
 
     private static String options(CommandLine command) {

@@ -1,0 +1,116 @@
+package io.jacquard.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.jacquard.cli.Main;
+import io.jacquard.group.LocalGroup;
+import io.jacquard.mpi.Mpirun;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// The command line under the real mpirun: the bits of as many threads.
+@Tag("mpi")
+class LaunchedRanksTest {
+    @TempDir
+    static Path directory;
+
+    @BeforeAll
+    static void prepare() throws IOException {
+        TinyRun.prepare(directory);
+    }
+
+    private static TrainConfig config(String run, String overrides) {
+        ConfigReader reader = TinyRun.config(directory, run);
+        reader.set("training.steps=6");
+        for (String o : overrides.split(" ", -1)) {
+            reader.set(o);
+        }
+        return reader.read();
+    }
+
+    private static Path write(TrainConfig config) throws IOException {
+        Path file = Files.createDirectories(config.run()).resolve("given.yaml");
+        Files.writeString(file, ConfigWriter.yaml(config));
+        return file;
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "OPEN_MPI, 2, parallel.zero=3 training.recompute=true",
+        "OPEN_MPI, 4, parallel.tensor=2 parallel.zero=2",
+        "MPICH, 2, training.dtype=bf16",
+    })
+    void theBitsOfThreads(Mpirun library, int ranks, String overrides) throws IOException {
+        TrainConfig threads = config("threads " + library + ranks, overrides);
+        LocalGroup.run(ranks, world -> {
+            try {
+                new Trainer(threads, TrainListener.SILENT).start(world);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        TrainConfig launched = config("launched " + library + ranks, overrides);
+        Mpirun.Ended ended = library.run(
+                ranks,
+                Map.of(),
+                Main.class,
+                "train",
+                "--config",
+                write(launched).toString());
+        assertEquals(0, ended.code(), ended.output());
+        Path state = Path.of("checkpoints", "step-6");
+        assertTrue(ended.output().contains(launched.run().resolve(state).toString()), ended.output());
+        assertEquals(files(threads), files(launched));
+        for (String file : files(threads)) {
+            if (file.endsWith(".safetensors")) {
+                assertArrayEquals(
+                        Files.readAllBytes(threads.run().resolve(state).resolve(file)),
+                        Files.readAllBytes(launched.run().resolve(state).resolve(file)),
+                        file);
+            }
+        }
+        // one rank alone tells what happens
+        assertEquals(
+                1, ended.output().lines().filter(l -> l.contains("mesh dp(")).count(), ended.output());
+    }
+
+    private static List<String> files(TrainConfig config) throws IOException {
+        try (var files = Files.list(config.run().resolve("checkpoints").resolve("step-6"))) {
+            return files.map(f -> f.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    @Test
+    void whatIsWrongOnOneRankEndsAll() throws IOException {
+        TrainConfig config = config("refused", "parallel.tensor=2");
+        Mpirun.Ended ended = Mpirun.OPEN_MPI.run(
+                3, Map.of(), Main.class, "train", "--config", write(config).toString());
+        assertTrue(ended.code() != 0, ended.output());
+        assertTrue(
+                ended.output().contains("mesh: dp(1) * tp(2) * pp(1) = 2 does not equal the world size 3"),
+                ended.output());
+        Mpirun.Ended both = Mpirun.OPEN_MPI.run(
+                2,
+                Map.of(),
+                Main.class,
+                "train",
+                "--ranks",
+                "2",
+                "--config",
+                write(config).toString());
+        assertTrue(both.code() != 0, both.output());
+        assertTrue(both.output().contains("its launcher says how many ranks there are"), both.output());
+    }
+}
