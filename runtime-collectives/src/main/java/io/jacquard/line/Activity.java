@@ -1,5 +1,11 @@
 package io.jacquard.line;
 
+import io.jacquard.group.Flight;
+import io.jacquard.group.FlightRecorder;
+import io.jacquard.group.Pulse;
+import io.jacquard.group.RankState;
+import io.jacquard.group.RankState.Doing;
+import io.jacquard.group.Watch;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
@@ -15,27 +21,60 @@ public final class Activity {
     private static final int YIELDS = 20_000;
 
     private static final long NAP_NANOS = 50_000;
+    private static final int FLIGHTS = 6;
 
-    private volatile String last = "the start";
-    private volatile boolean inside;
-    private volatile long moved = System.nanoTime();
-    private volatile @Nullable String failure;
-    private volatile boolean ours;
-    private volatile long heartbeat = System.nanoTime();
-    private final long stuckNanos;
-    private final List<Runnable> rounds = new CopyOnWriteArrayList<>();
+    /// Why the ranks have failed.
+    ///
+    /// @param states where they were; null if they are still to be asked
+    record Failure(String why, Source source, @Nullable List<RankState> states) {}
 
-    /// @param stuckNanos how long the watchdog may be silent
-    public Activity(long stuckNanos) {
-        this.stuckNanos = stuckNanos;
+    /// Who found a failure: that is who tells people.
+    public enum Source {
+        /// The watchdog of this rank, or its thread in an operation.
+        FOUND,
+        /// The rank's own work threw.
+        OWN,
+        /// Another rank.
+        TOLD
     }
 
-    /// The rank is inside `operation` from here on.
+    private final FlightRecorder recorder;
+    private final Pulse pulse;
+    private final long stuckNanos;
+    private final List<Runnable> rounds = new CopyOnWriteArrayList<>();
+    private volatile @Nullable Flight flight;
+    private volatile boolean inside;
+    private volatile long moved = System.nanoTime();
+    private volatile long heartbeat = System.nanoTime();
+    private volatile @Nullable Failure failure;
+    private boolean claimed;
+    private volatile @Nullable Throwable known;
+    private volatile @Nullable Failure knownFailure;
+
+    /// That of rank `rank` of `size`, which calls this itself.
+    public Activity(int rank, int size, Watch watch) {
+        recorder = FlightRecorder.of(watch.directory(), rank, size);
+        pulse = Pulse.ofThisThread(recorder);
+        stuckNanos = 3 * watch.timeout().toNanos();
+    }
+
+    /// What this rank has done.
+    public FlightRecorder recorder() {
+        return recorder;
+    }
+
+    Pulse pulse() {
+        return pulse;
+    }
+
+    // ---- operations
+
+    /// The rank is inside an operation from here on.
     ///
     /// @throws IllegalStateException if the ranks have failed
-    public void begin(String operation) {
+    public void begin(Flight operation) {
         check();
-        last = operation;
+        flight = operation;
         moved = System.nanoTime();
         inside = true;
     }
@@ -43,6 +82,7 @@ public final class Activity {
     /// And outside again.
     public void end() {
         inside = false;
+        moved = System.nanoTime();
     }
 
     /// Something has arrived or left.
@@ -55,15 +95,26 @@ public final class Activity {
         return inside;
     }
 
-    /// The operation that is going on, or was the last one.
-    public String operation() {
-        return last;
-    }
-
-    /// Since the operation began, or something moved.
+    /// Since something moved, or the last operation began or ended.
     public long quietNanos() {
         return System.nanoTime() - moved;
     }
+
+    /// What this rank says of itself.
+    RankState here() {
+        Failure f = failure;
+        boolean failed = f != null && f.source == Source.OWN;
+        boolean waits = inside && !failed;
+        return new RankState(
+                recorder.rank(),
+                failed ? Doing.FAILED : waits ? Doing.WAITS : Doing.COMPUTES,
+                quietNanos(),
+                waits ? 0 : pulse.circlingNanos(),
+                recorder.last(FLIGHTS),
+                waits || failed ? "" : pulse.where());
+    }
+
+    // ---- the watchdog's rounds
 
     void beat() {
         heartbeat = System.nanoTime();
@@ -80,31 +131,60 @@ public final class Activity {
         rounds.remove(round);
     }
 
-    /// The first reason stays.
-    ///
-    /// @param ours whether it is for this rank to tell people
-    public synchronized void fail(String why, boolean ours) {
-        if (failure == null) {
-            this.ours = ours;
-            failure = why;
+    // ---- failure
+
+    /// The ranks have failed. The first reason stays.
+    public void fail(String why, Source source) {
+        fail(new Failure(why, source, null));
+    }
+
+    synchronized void fail(Failure first) {
+        failure = failure == null ? first : failure;
+    }
+
+    /// Another rank says that the ranks have failed. If this one has found so, too, the lower one tells people.
+    synchronized void told(String why, boolean byLower) {
+        if (failure == null || byLower && !claimed) {
+            failure = new Failure(why, Source.TOLD, null);
         }
     }
 
-    /// Why the rank must stop; null while all is well.
-    public @Nullable String failure() {
+    /// The ranks of one group have found the same failure, which `thrown` says to their work; it is that of all
+    /// ranks if the work does not catch it. One of them is to tell people.
+    void known(Throwable thrown, String why, List<RankState> states, boolean ours) {
+        knownFailure = new Failure(why, ours ? Source.FOUND : Source.TOLD, states);
+        known = thrown;
+    }
+
+    /// The rank's work has thrown. If the ranks had failed before, that is the reason.
+    @SuppressWarnings("ReferenceEquality") // this very one
+    void failBy(Throwable thrown, String why) {
+        Failure found = knownFailure;
+        fail(found != null && thrown == known ? found : new Failure(why, Source.OWN, null));
+    }
+
+    /// Whether it is for this rank to tell people, which happens once.
+    synchronized boolean claim() {
+        boolean ours = !claimed && failure != null && failure.source != Source.TOLD;
+        claimed |= ours;
+        return ours;
+    }
+
+    @Nullable
+    Failure failure() {
         return failure;
     }
 
-    /// Whether this rank is the one to tell people about the failure.
-    public boolean ours() {
-        return ours;
+    /// Whether the ranks have failed.
+    public boolean hasFailed() {
+        return failure != null;
     }
 
     /// @throws IllegalStateException if the ranks have failed
     public void check() {
-        String why = failure;
-        if (why != null) {
-            throw new IllegalStateException(why);
+        Failure f = failure;
+        if (f != null) {
+            throw new IllegalStateException(f.why);
         }
     }
 
@@ -118,15 +198,19 @@ public final class Activity {
         }
         check();
         if (Thread.currentThread().isInterrupted()) {
-            fail("group: a rank was interrupted in " + last, true);
+            fail("group: a rank was interrupted in " + flight, Source.FOUND);
         }
         if (System.nanoTime() - heartbeat > stuckNanos) {
-            fail("group: MPI does not return to the watchdog; this rank waits in " + last, true);
+            fail("group: the watchdog is stuck, MPI may not return to it; this rank waits in " + flight, Source.FOUND);
         }
         if (tries < YIELDS) {
             Thread.yield();
-        } else {
-            LockSupport.parkNanos(NAP_NANOS);
+            return;
         }
+        Flight operation = flight;
+        if (tries == YIELDS && operation != null) {
+            operation.locate();
+        }
+        LockSupport.parkNanos(NAP_NANOS);
     }
 }

@@ -2,6 +2,8 @@ package io.jacquard.line;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
+import io.jacquard.group.Watch;
+import io.jacquard.line.Activity.Source;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Arrays;
@@ -23,6 +25,7 @@ public final class HubLine implements Line, AutoCloseable {
     private final Activity activity;
     private final @Nullable Mailbox mailbox;
     private final @Nullable Watchdog watchdog;
+    private final @Nullable LastWords lastWords;
     private long meetings;
 
     private HubLine(HubLine whole, String name, Members members, int rank) {
@@ -33,54 +36,59 @@ public final class HubLine implements Line, AutoCloseable {
         this.activity = whole.activity;
         this.mailbox = null;
         this.watchdog = null;
+        this.lastWords = null;
     }
 
-    private HubLine(Hub hub, int rank, int size, Duration timeout) {
+    private HubLine(Hub hub, int rank, int size, Watch watch, Peers peers) {
         this.hub = hub;
         this.name = "all";
         this.members = Members.everybody(size);
         this.rank = rank;
-        this.activity = new Activity(3 * timeout.toNanos());
+        this.activity = new Activity(rank, size, watch);
         this.mailbox = new Mailbox(hub, rank, size);
-        this.watchdog = new Watchdog(mailbox, activity, rank, size, timeout, this::end);
+        this.watchdog = new Watchdog(mailbox, peers, activity, size, watch, this::end);
+        this.lastWords = new LastWords(activity, watchdog, size, watch);
         activity.eachRound(this::look);
     }
 
     /// The line of one rank to all `size`, each of which opens its own; waits until all have come.
     ///
-    /// @param timeout after how long without any progress the watchdog asks the others where they are
+    /// @param watch how long ranks wait for each other
+    /// @param start how long this one waits for the others to come to life
     /// @throws IllegalStateException if they do not come within `start`
-    public static HubLine open(Hub hub, int rank, int size, Duration timeout, Duration start) {
-        HubLine line = new HubLine(hub, rank, size, timeout);
+    public static HubLine open(Hub hub, int rank, int size, Watch watch, Duration start) {
         long deadline = System.nanoTime() + start.toNanos();
-        hub.gather("start", rank, size, new byte[1], () -> {
+        byte[] processes = hub.gather("start", rank, size, Peers.mine(), () -> {
             if (System.nanoTime() > deadline) {
                 throw new IllegalStateException("line: the ranks did not find each other within " + start.toSeconds()
                         + " s: " + hub.absent("start"));
             }
         });
+        HubLine line = new HubLine(hub, rank, size, watch, new Peers(rank, MemorySegment.ofArray(processes)));
         line.start();
         return line;
     }
 
     private void start() {
-        if (mailbox != null && watchdog != null) {
+        if (mailbox != null && watchdog != null && lastWords != null) {
             mailbox.start();
             watchdog.start();
+            lastWords.arm();
         }
     }
 
     private void look() {
         String problem = hub.problem();
         if (problem != null) {
-            activity.fail(problem, true);
+            activity.fail(problem, Source.FOUND);
         }
     }
 
     /// The rank's thread has not come back from where it was when the ranks failed.
     private void end() {
-        System.err.println(activity.failure());
-        System.err.flush();
+        if (lastWords != null) {
+            lastWords.late();
+        }
         Runtime.getRuntime().halt(1);
     }
 
@@ -102,7 +110,7 @@ public final class HubLine implements Line, AutoCloseable {
             byte[] brought = hub.gather(meeting, rank, members.size(), bytes, activity::check);
             MemorySegment.copy(MemorySegment.ofArray(brought), 0, all, 0, brought.length);
         } catch (IllegalStateException e) {
-            activity.fail(String.valueOf(e.getMessage()), true);
+            activity.fail(String.valueOf(e.getMessage()), Source.FOUND);
             throw e;
         }
         activity.moved();
@@ -123,14 +131,15 @@ public final class HubLine implements Line, AutoCloseable {
     /// others have been told. The line of a part holds nothing.
     @Override
     public void close() {
-        if (watchdog == null || mailbox == null) {
+        if (watchdog == null || mailbox == null || lastWords == null) {
             return;
         }
-        if (activity.failure() == null) {
-            watchdog.stop();
-        } else {
+        if (activity.hasFailed()) {
             watchdog.leave();
+        } else {
+            watchdog.stop();
         }
+        lastWords.disarm();
         mailbox.close();
     }
 
@@ -174,12 +183,13 @@ public final class HubLine implements Line, AutoCloseable {
         }
 
         @Override
-        public void send(int to, Letter letter) {
+        public boolean send(int to, Letter letter) {
             if (to != rank) {
                 byte[] bytes = new byte[Letter.BYTES];
                 letter.write(MemorySegment.ofArray(bytes));
                 hub.post(rank, to, bytes);
             }
+            return true;
         }
 
         @Override

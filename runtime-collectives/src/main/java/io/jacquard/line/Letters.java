@@ -12,7 +12,9 @@ public interface Letters {
 
     /// Sends, unless an earlier letter to this rank is still under way. Failures and the last word always leave. To
     /// oneself nothing is sent. Does not wait for the receiver.
-    void send(int to, Letter letter);
+    ///
+    /// @return whether an earlier one was not in the way
+    boolean send(int to, Letter letter);
 
     /// Whether everything sent to a rank has left.
     boolean sent(int to);

@@ -1,62 +1,85 @@
 package io.jacquard.line;
 
+import io.jacquard.group.FlightEntry;
+import io.jacquard.group.FlightRecorder;
+import io.jacquard.group.FlightReport;
+import io.jacquard.group.RankState;
+import io.jacquard.group.RankState.Doing;
+import io.jacquard.group.Verdict;
+import io.jacquard.group.Watch;
+import io.jacquard.line.Activity.Failure;
+import io.jacquard.line.Activity.Source;
 import io.jacquard.line.Letter.Kind;
-import java.time.Duration;
+import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.StringJoiner;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /// Notices that ranks wait for something that will not come. Each process has one, in a thread of its own, so that it
 /// answers while its rank computes.
 ///
-/// A rank in whose operation nothing has moved for the timeout asks all others where they are. It waits on while one
-/// of them computes, and tells all to fail when one does not answer (it is stopped, or its machine is gone), when
-/// all wait too (for each other), or when its patience, forty times the timeout, is over.
+/// A rank in whose operation nothing has moved for the timeout asks all others where they are, and a [Verdict] says
+/// whether to wait on. Between ranks of one machine the end of a process is seen at once. Whoever finds a failure
+/// gathers where all are, then tells all to fail.
 public final class Watchdog {
     private static final long TICK_NANOS = 50_000_000;
-    private static final int PATIENCE = 40;
 
     /// How long a process with a failed group may go on: it has something to write, or never looks.
     private static final long GRACE_NANOS = 10_000_000_000L;
+
+    /// How long to wait for answers of ranks when the group has failed.
+    private static final long SURVEY_NANOS = 3_000_000_000L;
+
+    /// The last letter of a process may arrive after its end was seen.
+    private static final long POST_NANOS = 150_000_000;
 
     /// A lower rank that has the same question asks first.
     private static final long STAGGER_NANOS = 100_000_000;
 
     private static final int STAGGERED = 20;
-    private static final Letter ASK = new Letter(Kind.ASK, false, 0, "");
-    private static final Letter BYE = new Letter(Kind.BYE, false, 0, "");
+    private static final Letter ASK = Letter.of(Kind.ASK);
+    private static final Letter LEAVE = Letter.of(Kind.LEAVE);
+    private static final Letter BYE = Letter.of(Kind.BYE);
 
     private final Letters letters;
+    private final Peers peers;
     private final Activity activity;
     private final int rank;
     private final int size;
+    private final Watch watch;
     private final long timeout;
     private final long answer;
     private final Runnable end;
-    private final @Nullable Letter[] answers;
+    private final @Nullable RankState[] answers;
+    private final boolean[] left;
+    private final boolean[] toldToLeave;
     private final boolean[] over;
     private final Thread thread;
     private long asked;
     private long nextQuestion = System.nanoTime();
     private boolean asking;
-    private boolean told;
+    private long lostAt;
     private long failedAt;
+    private volatile @Nullable List<RankState> states;
+    private volatile boolean leaving;
+    private volatile boolean hasLeft;
     private volatile boolean stopped;
 
     /// @param end ends the process and with it all others
-    public Watchdog(Letters letters, Activity activity, int rank, int size, Duration timeout, Runnable end) {
+    public Watchdog(Letters letters, Peers peers, Activity activity, int size, Watch watch, Runnable end) {
         this.letters = letters;
+        this.peers = peers;
         this.activity = activity;
-        this.rank = rank;
+        this.rank = activity.recorder().rank();
         this.size = size;
-        this.timeout = timeout.toNanos();
-        this.answer = timeout.toNanos() / 3;
+        this.watch = watch;
+        this.timeout = watch.timeout().toNanos();
+        this.answer = timeout / 3;
         this.end = end;
-        this.answers = new Letter[size];
+        this.answers = new RankState[size];
+        this.left = new boolean[size];
+        this.toldToLeave = new boolean[size];
         this.over = new boolean[size];
         this.thread =
                 Thread.ofPlatform().daemon().name("watchdog of rank " + rank).unstarted(this::watch);
@@ -72,17 +95,23 @@ public final class Watchdog {
             while (!stopped) {
                 activity.beat();
                 read();
-                if (activity.failure() == null) {
+                if (leaving && !hasLeft) {
+                    sayThatWeLeave();
+                }
+                Failure failure = activity.failure();
+                if (failure == null) {
                     look();
                 } else {
-                    tell();
+                    tell(failure);
                 }
                 LockSupport.parkNanos(TICK_NANOS);
             }
         } catch (RuntimeException e) {
-            activity.fail("group: the watchdog failed: " + e.getMessage(), true);
+            activity.fail("group: the watchdog failed: " + e.getMessage(), Source.FOUND);
         }
     }
+
+    // ---- letters
 
     private void read() {
         for (int r = 0; r < size; r++) {
@@ -96,118 +125,162 @@ public final class Watchdog {
     private void take(int from, Letter letter) {
         switch (letter.kind()) {
             case ASK -> {
-                letters.send(from, here());
+                letters.send(from, Letter.of(activity.here()));
                 if (from < rank) {
                     nextQuestion = System.nanoTime() + 2 * answer;
                 }
             }
-            case STATUS -> answers[from] = letter;
-            case FAIL -> activity.fail(letter.text(), false);
+            case STATUS -> answers[from] = letter.state();
+            case LEAVE -> left[from] = true;
+            case FAIL -> activity.told(letter.why(), from < rank);
             case BYE -> over[from] = true;
         }
     }
 
-    private Letter here() {
-        return new Letter(Kind.STATUS, activity.inside(), activity.quietNanos(), activity.operation());
-    }
-
-    private boolean waits() {
-        return activity.inside() && activity.quietNanos() > timeout;
-    }
-
-    private void look() {
-        long now = System.nanoTime();
-        if (!waits()) {
-            asking = false;
-        } else if (asking) {
-            if (missing().isEmpty() || now - asked > answer) {
-                asking = false;
-                nextQuestion = now + timeout / 4;
-                judge();
-            }
-        } else if (now - nextQuestion > 0
-                && activity.quietNanos() > timeout + Math.min(rank, STAGGERED) * STAGGER_NANOS) {
-            for (int r = 0; r < size; r++) {
-                answers[r] = null;
-                letters.send(r, ASK);
-            }
-            asked = now;
-            asking = true;
-        }
-    }
-
-    private List<Integer> missing() {
-        List<Integer> silent = new ArrayList<>();
+    private void askAll() {
         for (int r = 0; r < size; r++) {
-            if (r != rank && answers[r] == null) {
-                silent.add(r);
-            }
+            answers[r] = null;
+            letters.send(r, ASK);
         }
-        return silent;
+        asked = System.nanoTime();
+        asking = true;
     }
 
-    private void judge() {
-        answers[rank] = here();
-        List<Integer> silent = missing();
-        long quiet = activity.quietNanos();
-        if (!silent.isEmpty()) {
-            fail(ranks(silent) + (silent.size() > 1 ? " do" : " does") + " not answer (stopped, or cut off)", quiet);
-        } else if (allWait()) {
-            fail("all ranks wait for each other", quiet);
-        } else if (quiet > PATIENCE * timeout) {
-            fail("patience is over", quiet);
-        }
-    }
-
-    private boolean allWait() {
-        for (Letter a : answers) {
-            if (a == null || !a.inside() || a.quietNanos() < timeout) {
+    private boolean haveAnswered() {
+        for (int r = 0; r < size; r++) {
+            if (r != rank && answers[r] == null && !left[r] && !peers.isGone(r)) {
                 return false;
             }
         }
         return true;
     }
 
-    private void fail(String why, long quietNanos) {
-        activity.fail(
-                "group: nothing has moved for " + quietNanos / 1_000_000_000 + " s: " + why + "; " + places(), true);
-    }
+    // ---- where ranks are
 
-    /// `rank 0, rank 2 in #4 barrier; rank 1 after #3 barrier`.
-    private String places() {
-        Map<String, List<Integer>> places = new LinkedHashMap<>();
+    private List<RankState> all() {
+        List<RankState> all = new ArrayList<>();
         for (int r = 0; r < size; r++) {
-            Letter a = answers[r];
-            if (a != null) {
-                places.computeIfAbsent((a.inside() ? " in " : " after ") + a.text(), _ -> new ArrayList<>())
-                        .add(r);
-            }
+            RankState said = r == rank ? activity.here() : answers[r];
+            all.add(said != null ? said : silent(r));
         }
-        StringJoiner text = new StringJoiner("; ");
-        places.forEach((place, ranks) -> text.add(ranks(ranks) + place));
-        return text.toString();
+        return all;
     }
 
-    private static String ranks(List<Integer> ranks) {
-        StringJoiner text = new StringJoiner(", ");
-        ranks.forEach(r -> text.add("rank " + r));
-        return text.toString();
+    /// What its recorder has, if it can be read here; else the last operation that this rank did with it.
+    private RankState silent(int r) {
+        boolean ended = left[r] || peers.isGone(r);
+        Path directory = watch.directory();
+        RankState recorded = directory == null ? null : FlightReport.ofSilent(directory, r, ended);
+        if (recorded != null) {
+            return recorded;
+        }
+        List<FlightEntry> together = activity.recorder().last(FlightRecorder.SLOTS).stream()
+                .filter(f -> f.number() > 0 && f.among().isEmpty() && !f.isOpen() && !f.captured())
+                .toList();
+        List<FlightEntry> last = together.subList(Math.max(0, together.size() - 1), together.size());
+        return new RankState(r, ended ? Doing.ENDED : Doing.UNKNOWN, activity.quietNanos(), 0, last, "");
     }
+
+    // ---- while all is well
+
+    private void look() {
+        long now = System.nanoTime();
+        if (!activity.inside() && activity.quietNanos() > timeout / 4) {
+            activity.pulse().circlingNanos();
+        }
+        int lost = peers.lost();
+        if (lost >= 0 && !left[lost] && !over[lost]) {
+            lostAt = lostAt == 0 ? now : lostAt;
+            if (now - lostAt > POST_NANOS) {
+                activity.fail(
+                        "group: rank " + lost + " has ended: its process is gone (killed, or halted)", Source.FOUND);
+            }
+        } else if (!activity.inside() || activity.quietNanos() < timeout) {
+            asking = false;
+        } else if (asking) {
+            if (haveAnswered() || now - asked > answer) {
+                asking = false;
+                nextQuestion = now + timeout / 4;
+                judge();
+            }
+        } else if (now - nextQuestion > 0
+                && activity.quietNanos() > timeout + Math.min(rank, STAGGERED) * STAGGER_NANOS) {
+            askAll();
+        }
+    }
+
+    private void judge() {
+        List<RankState> all = all();
+        String why = Verdict.of(all, activity.quietNanos(), watch);
+        if (why != null) {
+            activity.fail(new Failure(why, Source.FOUND, all));
+        }
+    }
+
+    // ---- when the group has failed
 
     /// Every rank's own thread throws what failed; one that never looks is ended.
-    private void tell() {
-        if (!told) {
-            told = true;
-            failedAt = System.nanoTime();
-            if (activity.ours()) {
-                Letter why = new Letter(Kind.FAIL, false, 0, String.valueOf(activity.failure()));
-                for (int r = 0; r < size; r++) {
-                    letters.send(r, why);
-                }
+    private void tell(Failure failure) {
+        long now = System.nanoTime();
+        if (failedAt == 0) {
+            failedAt = now;
+            askAll();
+        }
+        if (failure.source() != Source.TOLD && states == null) {
+            if (failure.states() != null) {
+                publish(failure.states(), failure);
+            } else if (haveAnswered() || now - asked > SURVEY_NANOS) {
+                publish(all(), failure);
             }
-        } else if (System.nanoTime() - failedAt > GRACE_NANOS) {
+        }
+        if (now - failedAt > GRACE_NANOS) {
             end.run();
         }
+    }
+
+    /// If several ranks have failed by themselves, the lowest tells of it.
+    private void publish(List<RankState> all, Failure failure) {
+        if (all.stream().anyMatch(s -> s.doing() == Doing.FAILED && s.rank() < rank)) {
+            activity.told(failure.why(), true);
+            return;
+        }
+        for (int r = 0; r < size; r++) {
+            letters.send(r, Letter.fail(failure.why()));
+        }
+        states = all;
+    }
+
+    /// Where all ranks were when this one found that they have failed; null until that is known.
+    @Nullable
+    List<RankState> states() {
+        return states;
+    }
+
+    // ---- the end
+
+    /// The JVM ends: the others hear that it was not killed. It stays a moment: one of them may ask where it was,
+    /// or it has itself just seen that another was killed.
+    void leaveJvm() {
+        leaving = true;
+        long earliest = System.nanoTime() + 2 * POST_NANOS;
+        long latest = System.nanoTime() + 4 * POST_NANOS;
+        while (thread.isAlive() && System.nanoTime() < (hasLeft && !hasSuspicion() ? earliest : latest)) {
+            LockSupport.parkNanos(TICK_NANOS / 5);
+        }
+    }
+
+    private boolean hasSuspicion() {
+        int lost = peers.lost();
+        return lost >= 0 && !left[lost] && !activity.hasFailed();
+    }
+
+    private void sayThatWeLeave() {
+        boolean all = true;
+        for (int r = 0; r < size; r++) {
+            toldToLeave[r] |= letters.send(r, LEAVE);
+            all &= toldToLeave[r] && letters.sent(r);
+        }
+        hasLeft = all;
     }
 
     /// Ends the thread and the exchange of letters: all ranks do so together.
@@ -231,16 +304,21 @@ public final class Watchdog {
 
     /// Ends the thread of a rank that has failed, when the others know why.
     public void leave() {
-        join();
-        if (!told && activity.failure() != null) {
-            tell();
-        }
         long deadline = System.nanoTime() + timeout;
-        for (int r = 0; activity.ours() && r < size; r++) {
+        while (isStillTelling() && thread.isAlive() && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(TICK_NANOS / 5);
+        }
+        join();
+        for (int r = 0; states != null && r < size; r++) {
             while (!letters.sent(r) && System.nanoTime() < deadline) {
                 LockSupport.parkNanos(TICK_NANOS);
             }
         }
+    }
+
+    private boolean isStillTelling() {
+        Failure failure = activity.failure();
+        return failure != null && failure.source() != Source.TOLD && states == null;
     }
 
     private void join() {

@@ -2,10 +2,16 @@ package io.jacquard.mpi;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.jacquard.group.Flight;
+import io.jacquard.group.FlightReport;
 import io.jacquard.group.Group;
+import io.jacquard.group.Operation;
+import io.jacquard.group.Operation.Kind;
 import io.jacquard.group.Pending;
 import io.jacquard.group.Sizes;
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
+import io.jacquard.line.Activity.Source;
 import io.jacquard.line.Line;
 import io.jacquard.line.RollCall;
 import io.jacquard.mpi.Wire.Transfer;
@@ -16,11 +22,9 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
 import java.lang.foreign.MemorySegment;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -36,13 +40,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Failures.** Every collective begins with the ranks naming it to each other, so that different ones end in an error
 /// on all ranks. A process that does not answer, or ranks that wait for each other, are found after a timeout by a
-/// thread that each process has, and reported once; see [#TIMEOUT]. Since MPI cannot go on without a rank,
+/// thread that each process has, and reported once ([Watch], [FlightReport]). Since MPI cannot go on without a rank,
 /// [#run] ends all processes after any failure.
 public final class MpiGroup implements Group {
-    /// After how long without any progress a rank asks the others where they are. All have ended within twice that
-    /// if one does not answer; ranks that compute, or write a checkpoint, are waited for forty times as long.
-    public static final Duration TIMEOUT = Duration.ofSeconds(12);
-
     /// Bytes that all ranks together bring to a sum that is not worth dividing.
     private static final long SMALL = 256 << 10;
 
@@ -59,9 +59,6 @@ public final class MpiGroup implements Group {
     private final Wire wire;
     private final RollCall roll;
     private final Slips slips = new Slips();
-    private final String among;
-    private long number;
-    private @Nullable String failure;
     private boolean closed;
     private @Nullable List<Message> gathering;
 
@@ -71,26 +68,25 @@ public final class MpiGroup implements Group {
         this.rank = line.rank();
         this.wire = line.wire;
         this.roll = new RollCall(line);
-        this.among = line.members().among();
     }
 
     /// All processes of the launch, each of which calls this once.
     ///
     /// @throws IllegalStateException if there is no library, or it is not the launcher's
     public static MpiGroup open(Launch launch) {
-        return open(launch, TIMEOUT);
+        return open(launch, Watch.DEFAULT);
     }
 
-    /// As [#open], with another timeout.
-    public static MpiGroup open(Launch launch, Duration timeout) {
-        World world = World.open(launch, System.getenv(), timeout);
+    /// As [#open], with another patience.
+    public static MpiGroup open(Launch launch, Watch watch) {
+        World world = World.open(launch, System.getenv(), watch);
         return new MpiGroup(world, MpiLine.of(world));
     }
 
     /// Runs `work` with the group of all processes, and closes it. If `work`, or any other thread, ends in an
     /// error, that is printed and all processes end.
-    public static void run(Launch launch, Duration timeout, Consumer<Group> work) {
-        MpiGroup group = open(launch, timeout);
+    public static void run(Launch launch, Watch watch, Consumer<Group> work) {
+        MpiGroup group = open(launch, watch);
         Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
         Thread.setDefaultUncaughtExceptionHandler((_, failure) -> group.world.end(failure));
         try {
@@ -126,64 +122,50 @@ public final class MpiGroup implements Group {
     @Override
     public Group split(int color) {
         roll.baggage(4).set(JAVA_INT, 0, color);
-        meet("split");
+        Flight flight = begin(Operation.of(Kind.SPLIT));
+        roll.meet(flight);
         int[] alike = IntStream.range(0, size())
                 .filter(r -> roll.baggage(r, 4).get(JAVA_INT, 0) == color)
                 .toArray();
         MpiLine part = line.split(alike);
-        world.activity.end();
+        roll.end(flight);
         return new MpiGroup(world, part);
     }
 
     // ---- how all operations run
 
-    /// Waits for all ranks to come to `operation`, and is inside it from there on.
-    private void meet(String operation) {
-        check();
-        if (gathering != null) {
+    private Flight begin(Operation operation) {
+        if (closed) {
+            throw new IllegalStateException("group: closed");
+        }
+        if (gathering != null && operation.kind().isCollective()) {
             throw new IllegalStateException("group: grouped() takes sends and receives only");
         }
-        number++;
-        world.activity.begin("#" + number + " " + operation + among);
-        try {
-            roll.call(number, operation);
-        } catch (IllegalStateException e) {
-            failure = e.getMessage();
-            world.activity.end();
-            world.told(e, rank == 0);
-            throw e;
-        }
-    }
-
-    private void check() {
-        if (closed || failure != null) {
-            throw new IllegalStateException(closed ? "group: closed" : failure);
-        }
-        world.activity.check();
+        return roll.begin(operation);
     }
 
     private interface Work {
         void on(Backend backend);
     }
 
-    /// `work` on the host, in the order of the launches, when all ranks have come to `operation`.
-    private void together(String operation, Work work) {
+    /// `work` on the host, in the order of the launches, when all ranks have come to the operation.
+    private void together(Flight flight, Work work) {
         Backend backend = backend();
         backend.inOrder(() -> {
-            meet(operation);
+            roll.meet(flight);
             work.on(backend);
-            world.activity.end();
+            roll.end(flight);
         });
+        flight.returned();
     }
 
     /// `work` of an operation that has begun.
-    private void alone(String operation, Work work) {
+    private void alone(Flight flight, Work work) {
         Backend backend = backend();
         backend.inOrder(() -> {
-            check();
-            world.activity.begin(operation + among);
+            roll.resume(flight);
             work.on(backend);
-            world.activity.end();
+            roll.end(flight);
         });
     }
 
@@ -196,11 +178,11 @@ public final class MpiGroup implements Group {
     @Override
     public Pending allReduce(Tensor tensor) {
         Sizes.floating("allReduce", tensor);
-        String operation = "all-reduce " + tensor;
+        Flight flight = begin(Operation.of(Kind.ALL_REDUCE, tensor));
         if (tensor.bytes() * size() <= SMALL) {
             try (Scope _ = Scope.openWithoutGrad("sum over ranks")) {
                 Tensor all = Tensor.empty(Shape.of(Math.toIntExact(tensor.size() * size())), tensor.dtype());
-                gather(operation, all, tensor);
+                gather(flight, all, tensor);
                 long n = tensor.size();
                 addUp(tensor, (r, at, some) -> flat(all, r * n + at, some));
             }
@@ -208,10 +190,10 @@ public final class MpiGroup implements Group {
         }
         long[] starts = starts(tensor.size());
         long mine = starts[rank + 1] - starts[rank];
-        together(operation, _ -> {});
-        sum(operation, tensor.detach(), starts, flat(tensor, starts[rank], mine));
+        together(flight, _ -> {});
+        sum(flight, tensor.detach(), starts, flat(tensor, starts[rank], mine));
         List<Transfer> parts = parts(tensor.address(), starts, tensor.dtype());
-        alone(operation, backend -> wire.exchange(backend, parts, COLLECTIVE));
+        alone(flight, backend -> wire.exchange(backend, parts, COLLECTIVE));
         return Pending.DONE;
     }
 
@@ -219,33 +201,34 @@ public final class MpiGroup implements Group {
     public Pending reduceScatter(Tensor out, Tensor in) {
         Sizes.floating("reduceScatter", in);
         Sizes.whole("reduceScatter", in, out, size());
-        String operation = "reduce-scatter " + in;
-        together(operation, _ -> {});
-        sum(operation, in.detach(), starts(in.size()), flat(out, 0, out.size()));
+        Flight flight = begin(Operation.of(Kind.REDUCE_SCATTER, in));
+        together(flight, _ -> {});
+        sum(flight, in.detach(), starts(in.size()), flat(out, 0, out.size()));
         return Pending.DONE;
     }
 
     @Override
     public Pending allGather(Tensor out, Tensor in) {
         Sizes.whole("allGather", out, in, size());
-        gather("all-gather " + in, out, in);
+        gather(begin(Operation.of(Kind.ALL_GATHER, in)), out, in);
         return Pending.DONE;
     }
 
     @Override
     public Pending broadcast(Tensor tensor, int root) {
         Sizes.rank("broadcast", root, size());
-        String operation = "broadcast of rank " + root + "'s " + tensor;
+        Flight flight = begin(Operation.of(Kind.BROADCAST, tensor, root));
         long bytes = tensor.bytes();
         long address = tensor.address();
         if (bytes <= RollCall.BAGGAGE) {
             Backend backend = backend();
             backend.inOrder(() -> {
                 backend.download(roll.baggage(bytes), address);
-                meet(operation);
+                roll.meet(flight);
                 backend.upload(address, roll.baggage(root, bytes));
-                world.activity.end();
+                roll.end(flight);
             });
+            flight.returned();
             return Pending.DONE;
         }
         // root gives each rank a part, and the ranks give theirs to all: no rank sends more than the whole
@@ -254,7 +237,7 @@ public final class MpiGroup implements Group {
         List<Transfer> parts = parts(address, starts, tensor.dtype()).stream()
                 .filter(t -> t.out() ? t.peer() != root : rank != root)
                 .toList();
-        together(operation, backend -> {
+        together(flight, backend -> {
             wire.exchange(backend, dealt, COLLECTIVE);
             wire.exchange(backend, parts, COLLECTIVE);
         });
@@ -282,8 +265,9 @@ public final class MpiGroup implements Group {
         long bytes = in.dtype().bytes(part);
         long from = in.address();
         long to = out.address();
+        Flight flight = begin(Operation.of(Kind.ALL_TO_ALL, in));
         copy(flat(out, rank * part, part), flat(in, rank * part, part));
-        together("all-to-all " + in, backend -> {
+        together(flight, backend -> {
             List<Transfer> transfers = new ArrayList<>();
             others((next, before) -> {
                 transfers.add(Transfer.from(before, to + before * bytes, bytes));
@@ -296,11 +280,11 @@ public final class MpiGroup implements Group {
 
     @Override
     public void barrier() {
-        together("barrier", _ -> {});
+        together(begin(Operation.of(Kind.BARRIER)), _ -> {});
     }
 
     /// `all` = the `mine` of all ranks, one after the other; `mine` may be this rank's part of it.
-    private void gather(String operation, Tensor all, Tensor mine) {
+    private void gather(Flight flight, Tensor all, Tensor mine) {
         long bytes = mine.bytes();
         long from = mine.address();
         long to = all.address();
@@ -308,19 +292,20 @@ public final class MpiGroup implements Group {
             Backend backend = backend();
             backend.inOrder(() -> {
                 backend.download(roll.baggage(bytes), from);
-                meet(operation);
+                roll.meet(flight);
                 for (int r = 0; r < size(); r++) {
                     backend.upload(to + r * bytes, roll.baggage(r, bytes));
                 }
-                world.activity.end();
+                roll.end(flight);
             });
+            flight.returned();
             return;
         }
         copy(flat(all, rank * mine.size(), mine.size()), flat(mine, 0, mine.size()));
         long[] starts =
                 IntStream.rangeClosed(0, size()).mapToLong(r -> r * mine.size()).toArray();
         List<Transfer> parts = parts(to, starts, all.dtype());
-        together(operation, backend -> wire.exchange(backend, parts, COLLECTIVE));
+        together(flight, backend -> wire.exchange(backend, parts, COLLECTIVE));
     }
 
     /// Every rank's own part to all.
@@ -337,7 +322,7 @@ public final class MpiGroup implements Group {
     }
 
     /// `out` = the sum over ranks of part `rank` of `in`. Rank r's own part begins at element `starts[r]`.
-    private void sum(String operation, Tensor in, long[] starts, Tensor out) {
+    private void sum(Flight flight, Tensor in, long[] starts, Tensor out) {
         DType dtype = in.dtype();
         long longest = IntStream.range(0, size())
                 .mapToLong(r -> starts[r + 1] - starts[r])
@@ -349,7 +334,7 @@ public final class MpiGroup implements Group {
             for (long at = 0; at < longest; at += piece) {
                 long mine = Math.clamp(starts[rank + 1] - starts[rank] - at, 0, piece);
                 List<Transfer> transfers = trade(in, starts, at, piece, received);
-                alone(operation, backend -> wire.exchange(backend, transfers, COLLECTIVE));
+                alone(flight, backend -> wire.exchange(backend, transfers, COLLECTIVE));
                 long ours = starts[rank] + at;
                 addUp(
                         flat(out, at, mine),
@@ -422,12 +407,7 @@ public final class MpiGroup implements Group {
 
     // ---- two ranks
 
-    private record Message(Tensor tensor, int peer, boolean out) {
-        @Override
-        public String toString() {
-            return (out ? "send " : "receive ") + tensor + (out ? " to rank " : " from rank ") + peer;
-        }
-
+    private record Message(Flight flight, Tensor tensor, int peer, boolean out) {
         Transfer transfer() {
             return new Transfer(peer, tensor.address(), tensor.bytes(), out);
         }
@@ -436,13 +416,13 @@ public final class MpiGroup implements Group {
     @Override
     public Pending send(Tensor tensor, int to) {
         Sizes.other("send", to, rank, size());
-        return message(new Message(tensor, to, true));
+        return message(new Message(begin(Operation.of(Kind.SEND, tensor, to)), tensor, to, true));
     }
 
     @Override
     public Pending receive(Tensor out, int from) {
         Sizes.other("receive", from, rank, size());
-        return message(new Message(out, from, false));
+        return message(new Message(begin(Operation.of(Kind.RECEIVE, out, from)), out, from, false));
     }
 
     private Pending message(Message m) {
@@ -471,9 +451,13 @@ public final class MpiGroup implements Group {
     }
 
     private void deliver(List<Message> messages) {
-        String operation = messages.stream().map(Message::toString).collect(Collectors.joining(", "));
         List<Transfer> transfers = messages.stream().map(Message::transfer).toList();
-        alone(operation, backend -> {
+        Backend backend = backend();
+        backend.inOrder(() -> {
+            for (Message m : messages) {
+                m.flight.enter();
+                roll.resume(m.flight);
+            }
             slips.reserve(messages.size());
             List<Transfer> announcements = new ArrayList<>();
             for (int i = 0; i < messages.size(); i++) {
@@ -492,25 +476,28 @@ public final class MpiGroup implements Group {
                 }
             }
             wire.exchange(backend, transfers, MESSAGE);
+            messages.forEach(m -> roll.end(m.flight));
         });
+        messages.forEach(m -> m.flight.returned());
     }
 
     /// Ends all groups of the processes, not this one only.
     @Override
     public void abort(String why) {
-        world.activity.fail(why, true);
+        world.activity.fail(why, Source.FOUND);
     }
 
     /// Of the group of all processes: all must call; MPI cannot be opened again. A group that was split off holds
     /// nothing that could be given back before.
     @Override
     public void close() {
-        if (closed || !line.isWhole() || failure != null || world.activity.failure() != null) {
+        if (closed || !line.isWhole() || roll.hasFailed()) {
             return;
         }
-        meet("close");
+        Flight flight = begin(Operation.of(Kind.CLOSE));
+        roll.meet(flight);
         closed = true;
-        world.activity.end();
+        roll.end(flight);
         world.close();
     }
 }

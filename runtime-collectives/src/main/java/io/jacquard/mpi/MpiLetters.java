@@ -70,16 +70,17 @@ final class MpiLetters implements Letters {
 
     /// Failures and the last word have a place of their own.
     @Override
-    public void send(int to, Letter letter) {
+    public boolean send(int to, Letter letter) {
         int which = letter.kind() == Kind.FAIL || letter.kind() == Kind.BYE ? LAST : OUT;
         if (to == rank || underWay(which, to)) {
-            return;
+            return to == rank;
         }
         MemorySegment box = box(which, to);
         letter.write(box);
         requests.setAtIndex(JAVA_LONG, (long) which * size + to, 0);
         sending[which * size + to] = true;
         mpi.isend(box.address(), BYTES, to, 0, communicator, request(which, to));
+        return true;
     }
 
     private boolean underWay(int which, int to) {

@@ -1,14 +1,18 @@
 package io.jacquard.mpi;
 
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.launch.Launcher;
 import io.jacquard.line.Activity;
+import io.jacquard.line.LastWords;
+import io.jacquard.line.Peers;
 import io.jacquard.line.Watchdog;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
-import org.jspecify.annotations.Nullable;
 
 /// MPI in this process: opened once, for all groups.
 final class World {
@@ -21,20 +25,31 @@ final class World {
     final Activity activity;
     final String library;
     private final Watchdog watchdog;
-    private @Nullable Throwable known;
-    private boolean knownIsOurs;
+    private final LastWords lastWords;
 
-    private World(Mpi mpi, Duration timeout) {
+    private World(Mpi mpi, Watch watch) {
         this.mpi = mpi;
         library = mpi.description();
         rank = mpi.rank(mpi.world);
         size = mpi.size(mpi.world);
-        activity = new Activity(3 * timeout.toNanos());
+        activity = new Activity(rank, size, watch);
+        Peers peers = peers();
         long own = mpi.split(mpi.world, 0, rank);
-        watchdog = new Watchdog(new MpiLetters(mpi, own, rank, size), activity, rank, size, timeout, this::endLate);
+        watchdog = new Watchdog(new MpiLetters(mpi, own, rank, size), peers, activity, size, watch, this::endLate);
+        lastWords = new LastWords(activity, watchdog, size, watch);
     }
 
-    static World open(Launch launch, Map<String, String> environment, Duration timeout) {
+    private Peers peers() {
+        byte[] mine = Peers.mine();
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment said = arena.allocate(mine.length).copyFrom(MemorySegment.ofArray(mine));
+            MemorySegment all = arena.allocate((long) mine.length * size);
+            new Wire(mpi, mpi.world, activity).gather(said, all);
+            return new Peers(rank, all);
+        }
+    }
+
+    static World open(Launch launch, Map<String, String> environment, Watch watch) {
         Mpi mpi = new Mpi(LibraryFile.open(LibraryFile.candidates(environment)));
         if (OPENED.getAndSet(true)) {
             throw new IllegalStateException("mpi: already opened; a process can do so once");
@@ -45,11 +60,12 @@ final class World {
         try {
             mpi.init();
             agree(launch, mpi);
-            world = new World(mpi, timeout);
+            world = new World(mpi, watch);
         } finally {
             started.set(true);
         }
         world.watchdog.start();
+        world.lastWords.arm();
         return world;
     }
 
@@ -79,47 +95,21 @@ final class World {
     void close() {
         watchdog.stop();
         mpi.finish();
+        lastWords.disarm();
     }
 
-    /// All ranks of a group have found the same failure, and one of them is to tell it.
-    void told(Throwable failure, boolean ours) {
-        known = failure;
-        knownIsOurs = ours;
-    }
-
-    /// The rank's thread has failed: ends all processes. The rank that found the failure tells it; the others wait
-    /// for their end, and only end themselves if it does not come.
+    /// A thread of this rank has failed: ends all processes.
     void end(Throwable failure) {
-        boolean fromOthers = failure instanceof IllegalStateException
-                && activity.failure() != null
-                && String.valueOf(failure.getMessage()).equals(activity.failure());
-        boolean ours = fromOthers ? activity.ours() : knownIsOurs;
-        if (!fromOthers && !isKnown(failure)) {
-            System.err.println("group: rank " + rank + " of " + size + " failed:");
-            failure.printStackTrace();
-        } else if (ours) {
-            System.err.println(failure.getMessage());
-            LockSupport.parkNanos(Duration.ofMillis(200).toNanos()); // until the watchdogs have told each other
-        } else {
-            LockSupport.parkNanos(Duration.ofSeconds(5).toNanos());
-        }
+        lastWords.of(failure);
         end();
     }
 
-    @SuppressWarnings("ReferenceEquality") // this very one
-    private boolean isKnown(Throwable failure) {
-        return failure == known;
-    }
-
     private void endLate() {
-        if (activity.ours()) {
-            System.err.println(activity.failure());
-        }
+        lastWords.late();
         end();
     }
 
     private void end() {
-        System.err.flush();
         Thread.ofPlatform().daemon().name("mpi end").start(() -> {
             LockSupport.parkNanos(Duration.ofSeconds(5).toNanos());
             Runtime.getRuntime().halt(1);

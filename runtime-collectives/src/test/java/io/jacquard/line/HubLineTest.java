@@ -5,7 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.jacquard.group.Flight;
+import io.jacquard.group.Operation;
+import io.jacquard.group.Operation.Kind;
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch.Address;
+import io.jacquard.line.Activity.Source;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,6 +33,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(60)
 final class HubLineTest {
     private static final Duration TIMEOUT = Duration.ofSeconds(1);
+    private static final Watch WATCH = Watch.of(TIMEOUT);
     private static final String TOKEN = "job 4711/0"; // as odd as a user may set it
 
     private interface Work {
@@ -50,7 +56,7 @@ final class HubLineTest {
         for (int r = 0; r < hubs.size(); r++) {
             int rank = r;
             threads.add(Thread.ofPlatform().start(() -> {
-                try (HubLine line = HubLine.open(hubs.get(rank), rank, hubs.size(), TIMEOUT, HubLine.START)) {
+                try (HubLine line = HubLine.open(hubs.get(rank), rank, hubs.size(), WATCH, HubLine.START)) {
                     work.run(line);
                 } catch (IllegalStateException e) {
                     failures[rank] = e.getMessage();
@@ -103,8 +109,9 @@ final class HubLineTest {
             Line part = line.part(line.rank() % 2 == 0 ? new int[] {0, 2} : new int[] {1, 3});
             assertEquals(line.rank() / 2, part.rank());
             assertEquals(
-                    line.rank() % 2 == 0 ? " among ranks 0, 2" : " among ranks 1, 3",
-                    part.members().among());
+                    line.rank() % 2 == 0 ? "ranks 0, 2" : "ranks 1, 3",
+                    part.members().words());
+            assertEquals("", line.members().words());
             int first = line.rank() % 2;
             assertEquals(List.of(first, first + 2), list(gather(part, line.rank())));
             assertEquals(List.of(0, 1, 2, 3), list(gather(line, line.rank())));
@@ -119,10 +126,11 @@ final class HubLineTest {
 
     // ---- when things go wrong
 
-    private static void meet(HubLine line, RollCall roll, long number, String operation) {
-        line.activity().begin("#" + number + " " + operation);
-        roll.call(number, operation);
-        line.activity().end();
+    private static void barrier(HubLine line) {
+        RollCall roll = new RollCall(line);
+        Flight flight = roll.begin(Operation.of(Kind.BARRIER));
+        roll.meet(flight);
+        roll.end(flight);
     }
 
     @ParameterizedTest
@@ -132,12 +140,12 @@ final class HubLineTest {
                 RemoteHub remote = remote(server.port(), TOKEN)) {
             Hub board = new Switchboard();
             String[] failures = run(http ? List.of(server, remote) : List.of(board, board), line -> {
-                meet(line, new RollCall(line), 1, "barrier");
-                line.activity().begin("#2 all-gather");
+                barrier(line);
+                Flight flight = line.activity().recorder().track("").begin(Operation.of(Kind.SPLIT));
+                line.activity().begin(flight);
                 gather(line.rank() == 0 ? line : line.part(new int[] {0, 1}), 0); // not the same
             });
-            String expected = "group: nothing has moved for 1 s: all ranks wait for each other; rank 0, rank 1 in"
-                    + " #2 all-gather";
+            String expected = "group: nothing has moved for 1 s: all ranks wait for each other";
             assertEquals(List.of(expected, expected), List.of(failures));
         }
     }
@@ -150,10 +158,10 @@ final class HubLineTest {
             Hub board = new Switchboard();
             String[] failures = run(http ? List.of(server, remote) : List.of(board, board), line -> {
                 if (line.rank() == 0) {
-                    line.activity().fail("group: rank 0 failed: disk full", true);
+                    line.activity().fail("group: rank 0 failed: disk full", Source.FOUND);
                     throw new IllegalStateException("disk full");
                 }
-                meet(line, new RollCall(line), 1, "barrier");
+                barrier(line);
             });
             assertEquals(List.of("disk full", "group: rank 0 failed: disk full"), List.of(failures));
         }
@@ -162,20 +170,18 @@ final class HubLineTest {
     @Test
     void aRankThatDoesNotAnswerIsNamed() throws InterruptedException {
         Switchboard board = new Switchboard();
-        Thread silent = Thread.ofPlatform().start(() -> board.gather("start", 1, 2, new byte[1], () -> {}));
+        Thread silent = Thread.ofPlatform().start(() -> board.gather("start", 1, 2, Peers.mine(), () -> {}));
         String[] failure = new String[1];
         Thread other = Thread.ofPlatform().start(() -> {
-            try (HubLine line = HubLine.open(board, 0, 2, TIMEOUT, HubLine.START)) {
-                meet(line, new RollCall(line), 1, "barrier");
+            try (HubLine line = HubLine.open(board, 0, 2, WATCH, HubLine.START)) {
+                barrier(line);
             } catch (IllegalStateException e) {
                 failure[0] = e.getMessage();
             }
         });
         silent.join();
         other.join();
-        assertEquals(
-                "group: nothing has moved for 1 s: rank 1 does not answer (stopped, or cut off); rank 0 in #1 barrier",
-                failure[0]);
+        assertEquals("group: nothing has moved for 1 s: rank 1 does not answer (stopped, or cut off)", failure[0]);
     }
 
     @Test
@@ -187,11 +193,11 @@ final class HubLineTest {
                             Switchboard board = new Switchboard();
                             Thread.ofPlatform()
                                     .daemon()
-                                    .start(() -> board.gather("start", 2, 4, new byte[1], () -> {}));
+                                    .start(() -> board.gather("start", 2, 4, Peers.mine(), () -> {}));
                             while (!board.absent("start").equals("rank 0, rank 1, rank 3 did not come")) {
                                 LockSupport.parkNanos(1_000_000);
                             }
-                            HubLine.open(board, 0, 4, TIMEOUT, start).close();
+                            HubLine.open(board, 0, 4, WATCH, start).close();
                         })
                         .getMessage());
         try (HubServer server = server(0);
@@ -201,7 +207,7 @@ final class HubLineTest {
                             + " waits for other ranks",
                     assertThrows(
                                     IllegalStateException.class,
-                                    () -> HubLine.open(remote, 1, 2, TIMEOUT, start)
+                                    () -> HubLine.open(remote, 1, 2, WATCH, start)
                                             .close())
                             .getMessage());
         }
@@ -219,19 +225,19 @@ final class HubLineTest {
                             + " (ConnectException)",
                     assertThrows(
                                     IllegalStateException.class,
-                                    () -> HubLine.open(remote, 1, 2, TIMEOUT, Duration.ofSeconds(2))
+                                    () -> HubLine.open(remote, 1, 2, WATCH, Duration.ofSeconds(2))
                                             .close())
                             .getMessage());
         }
         Thread late = Thread.ofPlatform().start(() -> {
             LockSupport.parkNanos(500_000_000);
             try (HubServer server = server(port);
-                    HubLine _ = HubLine.open(server, 0, 2, TIMEOUT, HubLine.START)) {
+                    HubLine _ = HubLine.open(server, 0, 2, WATCH, HubLine.START)) {
                 assertEquals(port, server.port());
             }
         });
         try (RemoteHub remote = remote(port, TOKEN)) {
-            HubLine.open(remote, 1, 2, TIMEOUT, HubLine.START).close();
+            HubLine.open(remote, 1, 2, WATCH, HubLine.START).close();
         }
         late.join();
     }
@@ -245,7 +251,7 @@ final class HubLineTest {
                             + " does not answer, and all ranks talk through it: this is not the hub of that job",
                     assertThrows(
                                     IllegalStateException.class,
-                                    () -> HubLine.open(remote, 1, 2, TIMEOUT, HubLine.START)
+                                    () -> HubLine.open(remote, 1, 2, WATCH, HubLine.START)
                                             .close())
                             .getMessage());
         }
@@ -258,10 +264,10 @@ final class HubLineTest {
             String[] failures = run(List.of(server, remote), line -> {
                 if (line.rank() == 0) {
                     server.close();
-                    line.activity().fail("gone", false);
+                    line.activity().fail("gone", Source.TOLD);
                     throw new IllegalStateException("gone");
                 }
-                meet(line, new RollCall(line), 1, "barrier");
+                barrier(line);
             });
             String told =
                     "group: rank 0 at 127.0.0.1:" + server.port() + " does not answer, and all ranks talk through it: ";

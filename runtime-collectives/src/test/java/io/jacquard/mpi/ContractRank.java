@@ -2,6 +2,7 @@ package io.jacquard.mpi;
 
 import io.jacquard.group.Group;
 import io.jacquard.group.GroupContract;
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.tensor.Session;
 import java.time.Duration;
@@ -22,7 +23,7 @@ public final class ContractRank {
     /// Arguments: device.
     public static void main(String[] args) {
         System.out.println("launch: " + Launch.here());
-        MpiGroup.run(Launch.here(), Duration.ofSeconds(20), world -> {
+        MpiGroup.run(Launch.here(), Watch.of(Duration.ofSeconds(20)), world -> {
             if (world.rank() == 0) {
                 System.out.println("library: " + ((MpiGroup) world).library());
             }

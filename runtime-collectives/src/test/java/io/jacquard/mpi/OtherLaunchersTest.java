@@ -67,15 +67,36 @@ final class OtherLaunchersTest {
                 "skipped: no libpmix.so for srun --mpi=pmix; apt-get install --no-install-recommends libpmix-dev");
     }
 
-    @Test
-    void aStoppedRankEndsTheStep() {
-        Mpirun.OPEN_MPI.needed();
-        pmixNeeded();
-        Ended ended =
-                slurm(List.of("srun", "-K", "--mpi=pmix", "-n", "3"), Mpirun.java(FailingRank.class, "stop", "2"));
-        assertNotEquals(0, ended.code(), ended.output());
-        assertEquals(1, ended.lines("group: nothing has moved for ").size(), ended.output());
-        assertTrue(ended.output().contains("rank 1 does not answer"), ended.output());
+    /// With -K srun ends the others, which leaves them a moment; without it nobody does.
+    @ParameterizedTest
+    @CsvSource({
+        "stop, pmix, -K, OPEN_MPI, silent after",
+        "kill, pmix, -K, OPEN_MPI, ended after",
+        "kill, pmi2, --, MPICH, ended after"
+    })
+    void aLostRankEndsTheStep(
+            String how, String plugin, String kill, Mpirun library, String what, @TempDir Path folder) {
+        library.needed();
+        if (plugin.equals("pmix")) {
+            pmixNeeded();
+        }
+        List<String> srun = new ArrayList<>(List.of("srun", "--mpi=" + plugin, "-n", "3"));
+        if (kill.equals("-K")) {
+            srun.add(kill);
+        }
+        Ended ended = FailuresTest.ended(slurm(srun, Mpirun.java(FailingRank.class, how, "2", folder.toString())));
+        assertEquals(1, ended.lines("group: ").size(), ended.output());
+        assertEquals(
+                1,
+                ended.lines("group: "
+                                + (how.equals("stop")
+                                        ? "nothing has moved for "
+                                        : "rank 1 has ended: its process is gone"))
+                        .size(),
+                ended.output());
+        List<String> row = ended.lines("  1      " + what + " ");
+        assertEquals(1, row.size(), ended.output());
+        assertTrue(row.getFirst().matches(".* #20 all-reduce \\[100000] F32  FailingRank.java:\\d+"), row.getFirst());
     }
 
     @Test

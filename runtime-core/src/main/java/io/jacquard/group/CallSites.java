@@ -65,7 +65,10 @@ final class CallSites {
     }
 
     private static boolean isEngine(Class<?> type) {
-        return Group.class.isAssignableFrom(type) || type == CallSites.class || FlightRecorder.isPart(type);
+        return Group.class.isAssignableFrom(type)
+                || type == CallSites.class
+                || FlightRecorder.isPart(type)
+                || type.getName().startsWith("io.jacquard.line.");
     }
 
     private static boolean isLibrary(Class<?> type) {

@@ -8,13 +8,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// Whether a rank's thread computes in a circle: it uses its processor without a pause, but begins no operation, makes
-/// no tensor, and reads and writes nothing. Work that takes long does one of these, or waits: for a disk, a lock,
+/// Whether a rank's thread computes in a circle: it runs without a pause, but begins no operation, makes no tensor, and
+/// reads and writes nothing. Work that takes long does one of these, or waits: for a disk, a lock,
 /// another thread. Linux tells; elsewhere, and before a rank's first operation on a tensor, nobody is accused.
 public final class Pulse {
     /// A rank that begins operations more often is not looked at: that takes a millisecond.
@@ -27,7 +29,8 @@ public final class Pulse {
 
     private static final int FRAMES = 3;
 
-    private record Sample(long nanos, long begun, long tensors, long bytes, long pauses, long collections) {}
+    private record Sample(
+            long nanos, boolean runs, long begun, long tensors, long bytes, long pauses, long collections) {}
 
     private final FlightRecorder recorder;
     private final Thread thread = Thread.currentThread();
@@ -69,7 +72,8 @@ public final class Pulse {
     private static boolean lives(Sample before, Sample now) {
         long allowed = PAUSES_PER_SECOND * Math.ceilDiv(now.nanos - before.nanos, 1_000_000_000)
                 + PAUSES_PER_COLLECTION * (now.collections - before.collections);
-        return now.begun != before.begun
+        return !now.runs
+                || now.begun != before.begun
                 || now.tensors != before.tensors
                 || now.bytes != before.bytes
                 || now.pauses - before.pauses > allowed;
@@ -81,22 +85,37 @@ public final class Pulse {
             return null;
         }
         try {
-            long bytes = field("io", "rchar:") + field("io", "wchar:");
-            long pauses = field("status", "voluntary_ctxt_switches:");
+            Map<String, String> status = fields("status");
+            Map<String, String> io = fields("io");
             long collections = ManagementFactory.getGarbageCollectorMXBeans().stream()
                     .mapToLong(GarbageCollectorMXBean::getCollectionCount)
                     .sum();
-            return new Sample(System.nanoTime(), recorder.begun(), session.tensorsMade(), bytes, pauses, collections);
+            return new Sample(
+                    System.nanoTime(),
+                    status.getOrDefault("State", "").startsWith("R"),
+                    recorder.begun(),
+                    session.tensorsMade(),
+                    number(io, "rchar") + number(io, "wchar"),
+                    number(status, "voluntary_ctxt_switches"),
+                    collections);
         } catch (IOException e) {
             return null;
         }
     }
 
-    private long field(String file, String name) throws IOException {
-        return Files.readAllLines(Objects.requireNonNull(task).resolve(file)).stream()
-                .filter(line -> line.startsWith(name))
-                .mapToLong(line -> Long.parseLong(line.substring(name.length()).strip()))
-                .sum();
+    private Map<String, String> fields(String file) throws IOException {
+        Map<String, String> fields = new HashMap<>();
+        for (String line : Files.readAllLines(Objects.requireNonNull(task).resolve(file))) {
+            int colon = line.indexOf(':');
+            fields.put(
+                    line.substring(0, Math.max(colon, 0)),
+                    line.substring(colon + 1).strip());
+        }
+        return fields;
+    }
+
+    private static long number(Map<String, String> fields, String name) {
+        return Long.parseLong(fields.getOrDefault(name, "0"));
     }
 
     /// Where the thread is: `Loop.spin(Loop.java:77) < Loop.main(Loop.java:20)`; empty if it has ended.

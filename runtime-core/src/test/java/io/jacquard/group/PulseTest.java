@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -31,7 +32,7 @@ final class PulseTest {
     }
 
     private static volatile boolean over;
-    private static volatile long count;
+    private static final LongAdder COUNT = new LongAdder();
 
     /// A thread that does the same again and again, and its pulse.
     private static final class Subject {
@@ -92,15 +93,15 @@ final class PulseTest {
         Path path = Files.write(directory.resolve("data"), new byte[100]);
         try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "r")) {
             List<Subject> subjects = List.of(
-                    new Subject(true, "an endless loop has none", sum, _ -> count++),
+                    new Subject(true, "an endless loop has none", sum, _ -> COUNT.increment()),
                     new Subject(
                             true,
                             "nor has one that makes garbage",
                             sum,
-                            _ -> count += Long.toString(count).length()),
+                            _ -> COUNT.add(Long.toString(System.nanoTime()).length())),
                     new Subject(false, "tensors", sum, _ -> {
                         try (Scope _ = Scope.open("loop")) {
-                            count += Tensor.zeros(Shape.of(10), DType.F32).size();
+                            COUNT.add(Tensor.zeros(Shape.of(10), DType.F32).size());
                         }
                     }),
                     new Subject(
@@ -110,11 +111,12 @@ final class PulseTest {
                             track -> track.begin(barrier).leave()),
                     new Subject(false, "reading", sum, _ -> {
                         file.seek(0);
-                        count += file.read();
+                        COUNT.add(file.read());
                     }),
                     new Subject(false, "waiting", sum, _ -> Thread.sleep(50)),
+                    new Subject(false, "waiting for long", sum, _ -> Thread.sleep((long) (1100 * SECONDS))),
                     // it may compile kernels
-                    new Subject(false, "nobody is accused before the first tensor", barrier, _ -> count++));
+                    new Subject(false, "nobody is accused before the first tensor", barrier, _ -> COUNT.increment()));
             for (int i = 0; i < SECONDS * 10; i++) {
                 Thread.sleep(100);
                 subjects.forEach(Subject::look);

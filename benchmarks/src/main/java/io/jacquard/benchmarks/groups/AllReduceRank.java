@@ -1,6 +1,7 @@
 package io.jacquard.benchmarks.groups;
 
 import io.jacquard.group.Group;
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.mpi.MpiGroup;
 import io.jacquard.tensor.DType;
@@ -24,7 +25,7 @@ public final class AllReduceRank {
     /// Arguments: `F32` or `BF16`, repetitions, then bytes of each size.
     public static void main(String[] args) {
         DType dtype = DType.valueOf(args[0]);
-        MpiGroup.run(Launch.here(), MpiGroup.TIMEOUT, g -> {
+        MpiGroup.run(Launch.here(), Watch.DEFAULT, g -> {
             try (Session _ = Session.open("cpu")) {
                 if (g.rank() == 0) {
                     System.out.println("library: " + ((MpiGroup) g).library());
