@@ -52,6 +52,8 @@ public final class Watchdog {
     private final long answer;
     private final Runnable end;
     private final @Nullable RankState[] answers;
+    private final boolean[] toAsk;
+    private final boolean[] toAnswer;
     private final boolean[] left;
     private final boolean[] toldToLeave;
     private final boolean[] over;
@@ -78,6 +80,8 @@ public final class Watchdog {
         this.answer = timeout / 3;
         this.end = end;
         this.answers = new RankState[size];
+        this.toAsk = new boolean[size];
+        this.toAnswer = new boolean[size];
         this.left = new boolean[size];
         this.toldToLeave = new boolean[size];
         this.over = new boolean[size];
@@ -95,6 +99,7 @@ public final class Watchdog {
             while (!stopped) {
                 activity.beat();
                 read();
+                write();
                 if (leaving && !hasLeft) {
                     sayThatWeLeave();
                 }
@@ -125,7 +130,7 @@ public final class Watchdog {
     private void take(int from, Letter letter) {
         switch (letter.kind()) {
             case ASK -> {
-                letters.send(from, Letter.of(activity.here()));
+                toAnswer[from] = true;
                 if (from < rank) {
                     nextQuestion = System.nanoTime() + 2 * answer;
                 }
@@ -137,10 +142,18 @@ public final class Watchdog {
         }
     }
 
+    /// What could not be sent while an earlier letter was under way is sent at the next round.
+    private void write() {
+        for (int r = 0; r < size; r++) {
+            toAsk[r] = toAsk[r] && !letters.send(r, ASK);
+            toAnswer[r] = toAnswer[r] && !letters.send(r, Letter.of(activity.here()));
+        }
+    }
+
     private void askAll() {
         for (int r = 0; r < size; r++) {
             answers[r] = null;
-            letters.send(r, ASK);
+            toAsk[r] = true;
         }
         asked = System.nanoTime();
         asking = true;
