@@ -85,7 +85,6 @@ final class PulseTest {
     }
 
     @TestFactory
-    @SuppressWarnings("NonAtomicVolatileUpdate") // so that no compiler drops the loops; nobody reads the sum
     Stream<DynamicTest> signsOfLife(@TempDir Path directory) throws IOException, InterruptedException {
         assumeTrue(Files.exists(Path.of("/proc/thread-self")), "skipped: only Linux tells");
         Operation sum = new Operation(Kind.ALL_REDUCE, Shape.of(1), DType.F32, 0);

@@ -3,6 +3,7 @@ package io.jacquard.cli;
 import io.jacquard.group.Group;
 import io.jacquard.group.LocalGroup;
 import io.jacquard.group.SoloGroup;
+import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.launch.Launcher;
 import io.jacquard.mpi.MpiGroup;
@@ -44,7 +45,7 @@ final class RankOptions {
                             "--ranks " + ranks + ": this process is " + launch
                                     + "; its launcher says how many ranks there are");
                 }
-                MpiGroup.run(launch, MpiGroup.TIMEOUT, world -> keep(world, work, outcome));
+                MpiGroup.run(launch, Watch.DEFAULT, world -> keep(world, work, outcome));
             } else if (count(command) == 1) {
                 keep(new SoloGroup(), work, outcome);
             } else {
