@@ -27,11 +27,14 @@ public record Instruction(Kind kind, int microBatch, int chunk) {
         boolean ends() {
             return this == BACKWARD || this == BACKWARD_WEIGHT;
         }
+
+        String words() {
+            return name().toLowerCase(Locale.ROOT).replace('_', ' ');
+        }
     }
 
     @Override
     public String toString() {
-        return kind.name().toLowerCase(Locale.ROOT).replace('_', ' ') + " of micro-batch " + microBatch + ", chunk "
-                + chunk;
+        return kind.words() + " of micro-batch " + microBatch + ", chunk " + chunk;
     }
 }

@@ -45,7 +45,11 @@ public final class Pipeline implements AutoCloseable {
     /// @throws IllegalStateException if another rank failed, or a stage returns what the next cannot use; what a
     /// stage throws is thrown on, and ends the group
     public void run() {
-        try (PipelineStep step = new PipelineStep(group.rank(), schedule, chunks, links)) {
+        run(PipelineStep.Clock.NONE);
+    }
+
+    private void run(PipelineStep.Clock clock) {
+        try (PipelineStep step = new PipelineStep(group.rank(), schedule, chunks, links, clock)) {
             try {
                 step.run();
             } catch (RuntimeException | Error e) { // before the memory is freed that others may be reading
@@ -54,6 +58,19 @@ public final class Pipeline implements AutoCloseable {
                 throw e;
             }
         }
+    }
+
+    /// As [#run], and returns on every rank when each of them computed, in microseconds since all had come here;
+    /// what lies between is waiting and messages.
+    ///
+    /// **Device**: waits for it at the begin and the end of each instruction, so that a device behind the host is
+    /// slower than by [#run]. Not possible during capture.
+    public Timeline timed() {
+        PipelineClock clock = new PipelineClock(schedule.of(group.rank()).size());
+        group.barrier();
+        clock.start();
+        run(clock);
+        return clock.gather(group, schedule);
     }
 
     /// Closes the groups that it made.

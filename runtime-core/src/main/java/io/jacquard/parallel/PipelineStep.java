@@ -15,6 +15,21 @@ import org.jspecify.annotations.Nullable;
 
 /// One run of a rank's list: what is in flight, and what is on its way.
 final class PipelineStep implements AutoCloseable {
+    /// Told when the computing of instruction `index` begins and ends, waiting and messages not included.
+    interface Clock {
+        Clock NONE = new Clock() {
+            @Override
+            public void begins(int index) {}
+
+            @Override
+            public void ends(int index) {}
+        };
+
+        void begins(int index);
+
+        void ends(int index);
+    }
+
     private record Place(int microBatch, int chunk) {}
 
     /// A micro-batch in a chunk. The gradient for the rank before may be on its way when all else is over: it
@@ -52,6 +67,7 @@ final class PipelineStep implements AutoCloseable {
     private final Schedule schedule;
     private final List<? extends Stage> chunks;
     private final PipelineLinks links;
+    private final Clock clock;
     private final List<Instruction> list;
     private final Deque<Integer> takenBefore;
     private final Map<Place, Passage> inFlight = new HashMap<>();
@@ -60,11 +76,12 @@ final class PipelineStep implements AutoCloseable {
     private int started;
     private int taken;
 
-    PipelineStep(int rank, Schedule schedule, List<? extends Stage> chunks, PipelineLinks links) {
+    PipelineStep(int rank, Schedule schedule, List<? extends Stage> chunks, PipelineLinks links, Clock clock) {
         this.rank = rank;
         this.schedule = schedule;
         this.chunks = chunks;
         this.links = links;
+        this.clock = clock;
         this.list = schedule.of(rank);
         this.takenBefore = takenBefore();
     }
@@ -138,7 +155,9 @@ final class PipelineStep implements AutoCloseable {
                 p.arriving.join();
                 settle(takenBefore.remove());
             }
+            clock.begins(position);
             Tensor y = chunks.get(i.chunk()).forward(p.x, i.microBatch());
+            clock.ends(position);
             if (schedule.sendsActivations(rank, i)) {
                 p.activations = links.sendActivations(y.detach());
             } else if (y.size() != 1) {
@@ -158,12 +177,14 @@ final class PipelineStep implements AutoCloseable {
             Tensor y = Objects.requireNonNull(p.y);
             Tensor[] wanted = p.x == null ? new Tensor[0] : new Tensor[] {p.x};
             List<@Nullable Tensor> gradients;
+            clock.begins(position);
             if (i.kind() == Kind.BACKWARD_INPUT) {
                 p.weights = Gradients.split(y, p.dy, wanted);
                 gradients = p.weights.wanted();
             } else {
                 gradients = Gradients.of(y, p.dy, wanted);
             }
+            clock.ends(position);
             if (p.x != null) {
                 send(i, p, gradients.getFirst());
             }
@@ -180,9 +201,11 @@ final class PipelineStep implements AutoCloseable {
         sending.add(p);
     }
 
-    private static void weights(Passage p) {
+    private void weights(Passage p) {
         try (var _ = p.scope.enter()) {
+            clock.begins(position);
             Objects.requireNonNull(p.weights).weights();
+            clock.ends(position);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.jacquard.parallel;
 
+import io.jacquard.parallel.Timeline.Span;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -12,8 +13,7 @@ final class ScheduleSimulation {
 
     private final Schedule schedule;
     private final Timeline.Cost cost;
-    private final List<List<Long>> starts = new ArrayList<>();
-    private final List<List<Long>> ends = new ArrayList<>();
+    private final List<List<Span>> spans = new ArrayList<>();
     private final long[][] forward;
     private final long[][] gradient;
 
@@ -37,8 +37,7 @@ final class ScheduleSimulation {
     Timeline run() {
         int ranks = schedule.ranks();
         for (int r = 0; r < ranks; r++) {
-            starts.add(new ArrayList<>());
-            ends.add(new ArrayList<>());
+            spans.add(new ArrayList<>());
         }
         boolean moved = true;
         while (moved) {
@@ -51,19 +50,20 @@ final class ScheduleSimulation {
         }
         StringJoiner stuck = new StringJoiner("; ");
         for (int r = 0; r < ranks; r++) {
-            if (starts.get(r).size() < schedule.of(r).size()) {
+            if (spans.get(r).size() < schedule.of(r).size()) {
                 stuck.add("rank " + r + " cannot begin the "
-                        + schedule.of(r).get(starts.get(r).size()));
+                        + schedule.of(r).get(spans.get(r).size()));
             }
         }
         if (stuck.length() > 0) {
             throw new IllegalArgumentException("schedule " + schedule.name() + ": " + stuck);
         }
-        return new Timeline(schedule, starts, ends);
+        return new Timeline(schedule, spans);
     }
 
     private boolean begins(int rank) {
-        int next = starts.get(rank).size();
+        List<Span> before = spans.get(rank);
+        int next = before.size();
         if (next == schedule.of(rank).size()) {
             return false;
         }
@@ -72,10 +72,9 @@ final class ScheduleSimulation {
         if (ready == NEVER) {
             return false;
         }
-        long start = Math.max(ready, next == 0 ? 0 : ends.get(rank).get(next - 1));
+        long start = Math.max(ready, next == 0 ? 0 : before.getLast().end());
         long end = start + cost.of(i.kind());
-        starts.get(rank).add(start);
-        ends.get(rank).add(end);
+        before.add(new Span(start, end));
         if (i.kind() == Instruction.Kind.FORWARD) {
             forward[i.microBatch()][schedule.stage(rank, i)] = end;
         } else if (i.kind().passesGradient()) {

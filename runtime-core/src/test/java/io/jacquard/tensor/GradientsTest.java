@@ -38,7 +38,7 @@ final class GradientsTest {
     }
 
     /// `x + y`: hands its gradient on.
-    private record Plus(Tensor x, Tensor y) implements Node {
+    record Plus(Tensor x, Tensor y) implements Node {
         static Tensor of(Tensor x, Tensor y) {
             Tensor out = Tensor.empty(x.shape(), x.dtype());
             x.kernels().add(out, x, y);
@@ -58,7 +58,7 @@ final class GradientsTest {
     }
 
     /// `x * y`: writes its gradients.
-    private record Times(Tensor x, Tensor y) implements Node {
+    record Times(Tensor x, Tensor y) implements Node {
         static Tensor of(Tensor x, Tensor y) {
             Tensor out = Tensor.empty(x.shape(), x.dtype());
             x.kernels().mul(out, x, y, 0f);

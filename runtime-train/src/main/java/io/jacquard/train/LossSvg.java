@@ -1,10 +1,11 @@
 package io.jacquard.train;
 
+import io.jacquard.io.Svg;
+import io.jacquard.io.Svg.Anchor;
 import java.util.List;
 import java.util.Locale;
 
-/// The loss curve as SVG, written by hand: it needs neither AWT nor a font on this machine, and XChart's way to SVG
-/// goes through a library under the LGPL.
+/// The loss curve as SVG by [Svg]: XChart's way to it goes through a library under the LGPL.
 final class LossSvg {
     private static final int LEFT = 60;
     private static final int RIGHT = 20;
@@ -13,7 +14,7 @@ final class LossSvg {
     private static final int TICKS = 5;
     private static final List<String> COLORS = List.of("#1f77b4", "#d62728");
 
-    private final StringBuilder out = new StringBuilder();
+    private final Svg svg;
     private final int width;
     private final int height;
     private final double lastStep;
@@ -21,6 +22,7 @@ final class LossSvg {
     private final double most;
 
     private LossSvg(List<LossCurve.Series> series, int width, int height) {
+        svg = new Svg(width, height);
         this.width = width;
         this.height = height;
         lastStep = Math.max(
@@ -45,64 +47,35 @@ final class LossSvg {
     }
 
     static String render(List<LossCurve.Series> series, int width, int height) {
-        LossSvg svg = new LossSvg(series, width, height);
-        svg.frame();
+        LossSvg picture = new LossSvg(series, width, height);
+        picture.frame();
         for (int i = 0; i < series.size(); i++) {
-            svg.line(series.get(i), COLORS.get(i % COLORS.size()), i);
+            picture.curve(series.get(i), COLORS.get(i % COLORS.size()), i);
         }
-        return svg.out.append("</svg>\n").toString();
+        return picture.svg.toString();
     }
 
     private void frame() {
-        out.append(String.format(Locale.ROOT, """
-                <svg xmlns="http://www.w3.org/2000/svg" width="%1$d" height="%2$d" viewBox="0 0 %1$d %2$d"
-                  font-family="sans-serif" font-size="12">
-                <rect width="%1$d" height="%2$d" fill="white"/>
-                """, width, height));
         for (int i = 0; i <= TICKS; i++) {
             double loss = least + (most - least) * i / TICKS;
             double step = lastStep * i / TICKS;
-            out.append(String.format(
-                    Locale.ROOT,
-                    """
-                    <path d="M%d %.1fH%d" stroke="#dddddd"/>
-                    <text x="%d" y="%.1f" text-anchor="end">%.2f</text>
-                    <text x="%.1f" y="%d" text-anchor="middle">%.0f</text>
-                    """,
-                    LEFT,
-                    y(loss),
-                    width - RIGHT,
-                    LEFT - 8,
-                    y(loss) + 4,
-                    loss,
-                    x(step),
-                    height - BOTTOM + 20,
-                    step));
+            svg.line(LEFT, y(loss), width - RIGHT, "#dddddd")
+                    .text(LEFT - 8, y(loss) + 4, Anchor.END, "black", String.format(Locale.ROOT, "%.2f", loss))
+                    .text(x(step), height - BOTTOM + 20, Anchor.MIDDLE, "black", Long.toString(Math.round(step)));
         }
-        out.append(String.format(
-                Locale.ROOT,
-                "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step</text>%n",
-                (LEFT + width - RIGHT) / 2,
-                height - 10));
-        out.append(String.format(Locale.ROOT, "<text x=\"%d\" y=\"18\">nats per token</text>%n", LEFT));
+        svg.text((LEFT + width - RIGHT) / 2.0, height - 10, Anchor.MIDDLE, "black", "step")
+                .text(LEFT, 18, Anchor.START, "black", "nats per token");
     }
 
-    private void line(LossCurve.Series s, String color, int index) {
+    private void curve(LossCurve.Series s, String color, int index) {
         if (s.steps().isEmpty()) {
             return;
         }
-        out.append("<polyline fill=\"none\" stroke=\"").append(color).append("\" stroke-width=\"1.5\" points=\"");
-        for (int i = 0; i < s.steps().size(); i++) {
-            out.append(String.format(
-                    Locale.ROOT, "%.1f,%.1f ", x(s.steps().get(i)), y(s.losses().get(i))));
-        }
-        out.append(String.format(
-                Locale.ROOT,
-                "\"/>%n<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"%s\">%s</text>%n",
-                width - RIGHT - 10,
-                TOP + 20 + 18 * index,
-                color,
-                s.name()));
+        svg.curve(
+                        s.steps().stream().mapToDouble(this::x).toArray(),
+                        s.losses().stream().mapToDouble(this::y).toArray(),
+                        color)
+                .text(width - RIGHT - 10, TOP + 20 + 18 * index, Anchor.END, color, s.name());
     }
 
     private double x(double step) {

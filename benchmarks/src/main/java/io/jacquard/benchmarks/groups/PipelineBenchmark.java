@@ -1,0 +1,193 @@
+package io.jacquard.benchmarks.groups;
+
+import io.jacquard.group.Group;
+import io.jacquard.group.LocalGroup;
+import io.jacquard.ops.Ops;
+import io.jacquard.parallel.Pipeline;
+import io.jacquard.parallel.Schedule;
+import io.jacquard.parallel.Stage;
+import io.jacquard.parallel.Timeline;
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// The bubble of each schedule, measured on ranks that are threads of this process: beside the formula of its paper,
+/// and beside a simulation with the times that the instructions really took. The model is equal blocks of a norm and
+/// two linears, so that stages are equally long.
+public final class PipelineBenchmark {
+    private final Map<String, Integer> numbers =
+            new LinkedHashMap<>(Map.of("micro-batches", 8, "blocks", 8, "rows", 256, "width", 512, "repetitions", 7));
+    private int[] ranks = {2, 4};
+    private @Nullable Path pictures;
+
+    private PipelineBenchmark(String[] args) {
+        for (int i = 0; i + 1 < args.length; i += 2) {
+            switch (args[i]) {
+                case "--ranks" ->
+                    ranks = Arrays.stream(args[i + 1].split(",", -1))
+                            .mapToInt(Integer::parseInt)
+                            .toArray();
+                case "--pictures" -> pictures = Path.of(args[i + 1]);
+                default -> numbers.put(args[i].substring(2), Integer.valueOf(args[i + 1]));
+            }
+        }
+    }
+
+    /// `[--ranks 2,4] [--micro-batches 8] [--blocks 8] [--rows 256] [--width 512] [--repetitions 7] [--pictures
+    /// DIRECTORY]`
+    public static void main(String[] args) throws IOException {
+        new PipelineBenchmark(args).run();
+    }
+
+    private int number(String name) {
+        return numbers.getOrDefault(name, 0);
+    }
+
+    private void run() throws IOException {
+        System.out.println("| ranks | schedule | bubble by formula | with measured times | measured | step ms |"
+                + " micro-batches kept by rank 0 | MiB |");
+        System.out.println("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        for (int p : ranks) {
+            int m = number("micro-batches");
+            row(Schedule.gpipe(p, m), (p - 1) / (m + p - 1.0));
+            row(Schedule.oneForwardOneBackward(p, m), (p - 1) / (m + p - 1.0));
+            row(Schedule.interleaved(p, m, 2), (p - 1) / (2 * m + p - 1.0));
+            row(Schedule.zeroBubble(p, m), (p - 1) / (3 * m + p - 1.0));
+        }
+        int processors = Runtime.getRuntime().availableProcessors();
+        if (Arrays.stream(ranks).max().orElse(0) > processors) {
+            System.out.println(
+                    "\nThis machine has " + processors + " processors: more ranks than that take turns on them,"
+                            + " and their measured figures say nothing about a pipeline.");
+        }
+    }
+
+    private void row(Schedule schedule, double formula) throws IOException {
+        Measured best = measure(schedule);
+        Timeline t = best.timeline;
+        System.out.printf(
+                Locale.ROOT,
+                "| %d | %s | %.1f %% | %.1f %% | %.1f %% | %.1f | %d%s | %.1f |%n",
+                schedule.ranks(),
+                schedule.name(),
+                100 * formula,
+                100 * schedule.simulate(t.cost()).bubble(),
+                100 * t.bubble(),
+                t.duration() / 1e3,
+                schedule.peakInFlight(0),
+                schedule.chunks() == 1 ? "" : " halves",
+                best.peakBytes / 1048576.0);
+        if (pictures != null) {
+            String name = schedule.name().toLowerCase(Locale.ROOT).replace(' ', '-') + "-" + schedule.ranks() + ".svg";
+            Files.createDirectories(pictures);
+            Files.writeString(pictures.resolve(name), t.toSvg());
+        }
+    }
+
+    /// @param peakBytes of activations on rank 0
+    private record Measured(Timeline timeline, long peakBytes) {}
+
+    /// The shortest of several steps: other work on the machine disturbs it least.
+    private Measured measure(Schedule schedule) {
+        List<Measured> steps = new ArrayList<>();
+        LocalGroup.run(schedule.ranks(), group -> {
+            try (Session session = Session.open("cpu");
+                    Pipeline pipeline = new Pipeline(group, schedule, stages(group, schedule))) {
+                long held = session.usedBytes();
+                pipeline.run();
+                for (int i = 0; i < number("repetitions"); i++) {
+                    Timeline t = pipeline.timed();
+                    if (group.rank() == 0) {
+                        steps.add(new Measured(t, session.peakBytes() - held));
+                    }
+                }
+            }
+        });
+        return steps.stream()
+                .min((a, b) -> Long.compare(a.timeline.duration(), b.timeline.duration()))
+                .orElseThrow();
+    }
+
+    private List<Stage> stages(Group group, Schedule schedule) {
+        return IntStream.range(0, schedule.chunks())
+                .<Stage>mapToObj(c -> new Blocks(c * group.size() + group.rank(), schedule.stages()))
+                .toList();
+    }
+
+    /// Residual blocks. The first stage begins with random numbers, the last one ends in the sum of its
+    /// activations.
+    private final class Blocks implements Stage {
+        private final int index;
+        private final int stages;
+        private final List<Block> blocks;
+        private final Tensor input = random(1f, number("rows"), number("width"));
+
+        Blocks(int index, int stages) {
+            this.index = index;
+            this.stages = stages;
+            blocks = Stream.generate(() -> new Block(number("width")))
+                    .limit(number("blocks") / stages)
+                    .toList();
+        }
+
+        @Override
+        public Shape inputShape() {
+            return input.shape();
+        }
+
+        @Override
+        public DType inputDType() {
+            return input.dtype();
+        }
+
+        @Override
+        public Tensor forward(@Nullable Tensor x, int microBatch) {
+            Tensor h = index == 0 ? input : Objects.requireNonNull(x);
+            for (Block b : blocks) {
+                h = b.apply(h);
+            }
+            return index == stages - 1 ? Ops.sum(h) : h;
+        }
+    }
+
+    private static final class Block {
+        private final Tensor norm;
+        private final Tensor up;
+        private final Tensor down;
+
+        Block(int width) {
+            norm = weight(random(1f, width), "norm");
+            up = weight(random(0.02f, 4 * width, width), "up");
+            down = weight(random(0.02f, width, 4 * width), "down");
+        }
+
+        private static Tensor weight(Tensor value, String name) {
+            return value.leaf(Tensor.zeros(value.shape(), DType.F32), name);
+        }
+
+        Tensor apply(Tensor x) {
+            Tensor h = Ops.rmsNorm(x, null, norm, 1e-5f).value();
+            return Ops.add(x, Ops.linear(Ops.linearGelu(h, up, null), down, null));
+        }
+    }
+
+    private static Tensor random(float deviation, int... dims) {
+        Tensor t = Tensor.empty(Shape.of(dims), DType.F32);
+        t.kernels().random(t, deviation, 3, dims.length);
+        return t;
+    }
+}
