@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.data.Corpus;
-import io.jacquard.nn.Decoder;
+import io.jacquard.group.SoloGroup;
 import io.jacquard.nn.DecoderConfig;
-import io.jacquard.nn.Weights;
+import io.jacquard.optim.Shards;
+import io.jacquard.parallel.Mesh;
+import io.jacquard.parallel.MeshModel;
+import io.jacquard.parallel.Topology;
 import io.jacquard.tensor.Session;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -68,38 +71,37 @@ final class TrainStepWaitsTest {
         try (TrainingData data = TrainingData.open(config);
                 Session _ = Session.open(config.device())) {
             TrainConfig.Model m = config.model();
-            Weights weights = new Weights();
-            Decoder decoder = Decoder.of(
-                    new DecoderConfig(
-                            "gpt2",
-                            data.tokenizer().vocabularySize(),
-                            m.context(),
-                            m.layers(),
-                            m.heads(),
-                            m.heads(),
-                            m.width(),
-                            m.effectiveHidden(),
-                            1e-5f,
-                            10000f,
-                            m.dropout(),
-                            true),
-                    weights);
-            weights.allocate(
+            DecoderConfig shape = new DecoderConfig(
+                    "gpt2",
+                    data.tokenizer().vocabularySize(),
+                    m.context(),
+                    m.layers(),
+                    m.heads(),
+                    m.heads(),
+                    m.width(),
+                    m.effectiveHidden(),
+                    1e-5f,
+                    10000f,
+                    m.dropout(),
+                    true);
+            var plan = new MeshModel.Plan(
+                    1,
+                    new Shards.Plan(1, 0),
                     config.training().dtype().dtype(),
-                    config.training().gradientDtype().dtype(),
-                    1);
+                    config.training().gradientDtype().dtype());
             List<TrainStep.Launched> launched = new ArrayList<>();
-            try (TrainStep step =
-                    new TrainStep(decoder, Optimizers.optimizer(config.optimizer(), weights), data.train(), config)) {
+            MeshModel model = MeshModel.of(shape, new Mesh(new SoloGroup(), Topology.ONE), plan, 1);
+            try (TrainStep step = new TrainStep(
+                    model, Optimizers.optimizer(config.optimizer(), model.shards()), data.train(), config)) {
                 // the first runs as it is, the second is recorded: both may allocate
                 for (int i = 0; i < 2; i++) {
                     step.load(i);
-                    launched.add(step.launch(0.01f));
+                    launched.add(step.launch(0.01f, false, false));
                 }
                 int waits = Emulator.waits();
                 for (int i = 2; i < 6; i++) {
                     step.load(i);
-                    launched.add(step.launch(0.01f));
+                    launched.add(step.launch(0.01f, false, false));
                     assertFalse(launched.getFirst().isDone());
                 }
                 assertEquals(waits, Emulator.waits());
