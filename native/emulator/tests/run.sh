@@ -25,6 +25,14 @@ for source in "$here"/*_test.cpp; do
 done
 
 failed=0
+# Each wrapper has a probe. wgmma_descriptor has no PTX, and is in those of the two that call it.
+wrappers=$(sed -nE 's/^PTX [a-z0-9_]+ ([a-z0-9_]+)\(.*/\1/p' "$native"/include/ptx*.cuh | sort -u)
+for wrapper in $wrappers; do
+    if [ "$wrapper" != wgmma_descriptor ] && ! grep -qE "ptx::$wrapper\b" "$emulator/probes/probes.cu"; then
+        echo "native/emulator/probes/probes.cu: no probe of ptx::$wrapper" >&2
+        failed=1
+    fi
+done
 for program in "${programs[@]}"; do "$program" "$library" "$here" || failed=1; done
 if [ "${1:-}" = all ]; then
     "$out/tests-check/fragments_test" "$(build fast "$here/kernels")" || failed=1

@@ -3,7 +3,8 @@
 /// Start at `Safetensors` (read one file), `SafetensorsWriter` (write one) and `ModelDirectory` (read a model that may
 /// be split over several files). `CheckpointDirectory` keeps a run's saved states so that a crash at any moment leaves
 /// the newest complete one intact; `CheckpointSaver` does the writing on a background thread.
-/// Everything here is host memory and bytes: tensors, devices and layers do not belong here, token files live in
+/// `DecoderFiles` reads and writes models, `WholeParameters` what ranks hold parts of, as if one rank held it: files
+/// know nothing of ranks. The formats themselves are bytes in host memory and know no tensors. Token files live in
 /// `io.jacquard.data`. A malformed file is an `IllegalArgumentException` of one line, a failing disk an `IOException`.
 @NullMarked
 package io.jacquard.io;
