@@ -49,8 +49,8 @@ class LaunchedRanksTest {
     @ParameterizedTest
     @CsvSource({
         "OPEN_MPI, 2, parallel.zero=3 training.recompute=true",
-        "OPEN_MPI, 4, parallel.tensor=2 parallel.zero=2",
-        "MPICH, 2, training.dtype=bf16",
+        "OPEN_MPI, 4, parallel.tensor=2 parallel.pipeline=2",
+        "MPICH, 2, parallel.pipeline=2 training.dtype=bf16",
     })
     void theBitsOfThreads(Mpirun library, int ranks, String overrides) throws IOException {
         TrainConfig threads = config("threads " + library + ranks, overrides);
