@@ -239,6 +239,8 @@ public final class Shards implements Weights.Keeper {
         gathered.clear();
         backwards.clear();
         summed.clear();
+        sums.clear();
+        unfinished = null;
         runningBlock = -1;
     }
 
