@@ -26,12 +26,7 @@ public record Partition(Group tensor, List<Slice.Range> chunks, boolean first, b
 
     /// All of a model, for a process of its own.
     public static Partition whole(DecoderConfig config) {
-        return of(config, ALONE);
-    }
-
-    /// This rank's share of every layer.
-    public static Partition of(DecoderConfig config, Group tensor) {
-        return new Partition(tensor, List.of(new Slice.Range(0, config.layers())), true, true, ALONE);
+        return new Partition(ALONE, List.of(new Slice.Range(0, config.layers())), true, true, ALONE);
     }
 
     /// Whether block `layer` is here.

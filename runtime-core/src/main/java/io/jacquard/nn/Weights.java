@@ -408,13 +408,6 @@ public final class Weights {
                 .sum();
     }
 
-    /// How many trainable numbers all ranks of the tensor group hold together, copies counted once.
-    public long logicalCount() {
-        return model.parameters.values().stream()
-                .mapToLong(p -> p.logicalShape().elements())
-                .sum();
-    }
-
     /// The next backward overwrites gradients instead of adding to them.
     public void freshGradients() {
         model.parameters.values().forEach(p -> p.sink().fresh());

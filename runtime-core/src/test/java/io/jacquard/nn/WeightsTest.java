@@ -161,7 +161,6 @@ final class WeightsTest {
         System.arraycopy(all, 0, expected, 8, 4);
         assertArrayEquals(expected, p.value().toFloats());
         assertEquals(12, weights.count());
-        assertEquals(20, weights.logicalCount());
         Weights other = new Weights();
         Slice columns = new Slice(1, List.of(new Slice.Range(1, 2), new Slice.Range(3, 4)));
         Parameter q = other.declare("w", logical, List.of(columns), 0, Init.normal(1));
