@@ -54,7 +54,7 @@ final class Events {
     @Name("io.jacquard.Launch")
     @Label("Kernel launch")
     @Category({"Jacquard", "CUDA"})
-    @Description("A kernel launched, or recorded into a graph; enable with io.jacquard.Launch#enabled=true")
+    @Description("A kernel launched, or recorded into a graph; enable with +io.jacquard.Launch#enabled=true")
     @Enabled(false)
     @StackTrace(false)
     static final class Launch extends Event {
