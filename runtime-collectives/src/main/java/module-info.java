@@ -8,4 +8,7 @@ module io.jacquard.collectives {
     exports io.jacquard.launch;
     exports io.jacquard.line;
     exports io.jacquard.mpi;
+    exports io.jacquard.ranks;
+
+    uses io.jacquard.ranks.GroupEngine;
 }

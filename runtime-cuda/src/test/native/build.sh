@@ -18,5 +18,6 @@ library() {
 
 library libnvidia-ml.so.1 "$here/nvml.cpp"
 library libcublasLt.so.13 "$here/cublaslt.cpp"
+library libnccl.so.2 "$here/nccl.cpp"
 # Nothing of these is called: they are there because the presets' natives name them.
 for name in libcuda.so.1 libcudart.so.13 libcublas.so.13; do library $name /dev/null; done

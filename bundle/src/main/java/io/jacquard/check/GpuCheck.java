@@ -34,7 +34,7 @@ import picocli.CommandLine.Spec;
                         + " one JSON record. Takes some minutes.",
         footer = {
             "",
-            "Sections: environment, contract, probes, library, emulator, curve, training, sanitizer.",
+            "Sections: environment, contract, probes, library, emulator, curve, training, groups," + " sanitizer.",
             "Exit codes: 0 everything holds, 1 something does not, 2 wrong usage."
         })
 public final class GpuCheck implements Callable<Integer> {
@@ -169,7 +169,7 @@ public final class GpuCheck implements Callable<Integer> {
     private List<String> arguments(Section section) {
         String chosen = Objects.requireNonNullElse(size, "full");
         return switch (section) {
-            case CONTRACT, LIBRARY, TRAINING -> section.suites();
+            case CONTRACT, LIBRARY, TRAINING, GROUPS -> section.suites();
             case EMULATOR -> List.of(Long.toString(seed), chosen.equals("full") ? "400" : "40");
             case CURVE -> List.of(chosen);
             default -> List.of();

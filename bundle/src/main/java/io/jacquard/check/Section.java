@@ -6,13 +6,14 @@ import java.util.Locale;
 /// What `gpu-check` looks at, in this order. The seconds are limits; their sum stays below nine minutes.
 enum Section {
     ENVIRONMENT(30, "device, driver, libraries", EnvironmentSection.class),
-    CONTRACT(160, "every kernel against double precision", SuiteSection.class),
+    CONTRACT(150, "every kernel against double precision", SuiteSection.class),
     PROBES(30, "every PTX wrapper against the emulator's digests", ProbesSection.class),
     LIBRARY(40, "matrix products by cuBLASLt against double precision", LibrarySection.class),
-    EMULATOR(80, "kernels on random inputs against the emulator", EmulatorSection.class),
+    EMULATOR(70, "kernels on random inputs against the emulator", EmulatorSection.class),
     CURVE(70, "loss curve of the quickstart model against the CPU's", CurveSection.class),
     TRAINING(60, "graph, bf16, recompute, resume", SuiteSection.class),
-    SANITIZER(60, "a short run under compute-sanitizer", SanitizedSection.class);
+    GROUPS(30, "groups over NCCL: one rank, and two that share the GPU", GroupsSection.class),
+    SANITIZER(50, "a short run under compute-sanitizer", SanitizedSection.class);
 
     final int seconds;
     final String what;
@@ -34,6 +35,7 @@ enum Section {
             case CONTRACT -> List.of("io.jacquard.check.DeviceContract");
             case LIBRARY -> List.of("io.jacquard.check.LibraryContract");
             case TRAINING -> List.of("io.jacquard.cuda.CudaTrainingTest", "io.jacquard.cuda.CudaTrainerTest");
+            case GROUPS -> List.of("io.jacquard.nccl.NcclOneRankTest", "io.jacquard.nccl.NcclPairTest");
             default -> List.of();
         };
     }

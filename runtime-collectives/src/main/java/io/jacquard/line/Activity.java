@@ -44,6 +44,8 @@ public final class Activity {
     private final List<Runnable> rounds = new CopyOnWriteArrayList<>();
     private volatile @Nullable Flight flight;
     private volatile boolean inside;
+    private volatile @Nullable Flight seen;
+    private volatile boolean waitsForDevice;
     private volatile long moved = System.nanoTime();
     private volatile long heartbeat = System.nanoTime();
     private volatile @Nullable Failure failure;
@@ -90,9 +92,37 @@ public final class Activity {
         moved = System.nanoTime();
     }
 
+    /// What the watchdog itself has seen of a rank whose device works behind it.
+    ///
+    /// @param waits whether the rank waits for its device
+    /// @param runs the operation that the device is in meanwhile; null if it computes, or nobody can tell
+    public void seen(boolean waits, @Nullable Flight runs) {
+        Flight before = seen;
+        if (waits && !waitsForDevice) {
+            moved = System.nanoTime();
+        }
+        waitsForDevice = waits;
+        if (runs == before) {
+            return;
+        }
+        if (before != null) {
+            before.leave();
+        }
+        if (runs != null) {
+            runs.resume();
+            moved = System.nanoTime();
+        }
+        seen = runs;
+    }
+
     /// Whether an operation is going on.
     public boolean inside() {
-        return inside;
+        return inside || seen != null;
+    }
+
+    /// Whether the rank waits: in an operation, or for its device, which may be in one.
+    boolean waits() {
+        return inside() || waitsForDevice;
     }
 
     /// Since something moved, or the last operation began or ended.
@@ -104,12 +134,12 @@ public final class Activity {
     RankState here() {
         Failure f = failure;
         boolean failed = f != null && f.source == Source.OWN;
-        boolean waits = inside && !failed;
+        boolean waits = inside() && !failed;
         return new RankState(
                 recorder.rank(),
                 failed ? Doing.FAILED : waits ? Doing.WAITS : Doing.COMPUTES,
                 quietNanos(),
-                waits ? 0 : pulse.circlingNanos(),
+                waits() ? 0 : pulse.circlingNanos(), // drivers wait in a circle
                 recorder.last(FLIGHTS),
                 waits || failed ? "" : pulse.where());
     }
@@ -158,7 +188,7 @@ public final class Activity {
 
     /// The rank's work has thrown. If the ranks had failed before, that is the reason.
     @SuppressWarnings("ReferenceEquality") // this very one
-    void failBy(Throwable thrown, String why) {
+    public void failBy(Throwable thrown, String why) {
         Failure found = knownFailure;
         fail(found != null && thrown == known ? found : new Failure(why, Source.OWN, null));
     }
@@ -173,6 +203,12 @@ public final class Activity {
     @Nullable
     Failure failure() {
         return failure;
+    }
+
+    /// Why the ranks have failed; null while they have not.
+    public @Nullable String why() {
+        Failure f = failure;
+        return f == null ? null : f.why;
     }
 
     /// Whether the ranks have failed.

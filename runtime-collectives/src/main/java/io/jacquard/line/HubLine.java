@@ -127,6 +127,14 @@ public final class HubLine implements Line, AutoCloseable {
         return activity;
     }
 
+    /// The work of this rank, which is a process of its own, has thrown: tells people, if it is for this rank to do
+    /// so, and returns when the process may be ended.
+    public void end(Throwable thrown) {
+        if (lastWords != null) {
+            lastWords.of(thrown);
+        }
+    }
+
     /// Of the whole line: all ranks close it together, unless they have failed; then each by itself, as soon as the
     /// others have been told. The line of a part holds nothing.
     @Override
@@ -140,6 +148,7 @@ public final class HubLine implements Line, AutoCloseable {
             watchdog.stop();
         }
         lastWords.disarm();
+        lastWords.part();
         mailbox.close();
     }
 

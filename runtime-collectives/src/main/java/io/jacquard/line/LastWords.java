@@ -88,6 +88,15 @@ public final class LastWords {
         }
     }
 
+    /// A rank that is a thread of many leaves. If the ranks have failed by what their watchdogs found, one of them
+    /// tells people; what its own work has thrown, whoever catches it does.
+    public void part() {
+        Failure failure = activity.failure();
+        if (failure != null && failure.source() == Source.FOUND && activity.claim()) {
+            print(failure, null);
+        }
+    }
+
     /// The ranks have failed, and the thread of this one does not notice.
     public void late() {
         say(null);
@@ -99,6 +108,12 @@ public final class LastWords {
             LockSupport.parkNanos(SILENCE.toNanos());
             return;
         }
+        List<RankState> states = print(failure, thrown);
+        boolean ended = states != null && states.stream().anyMatch(s -> s.doing() == Doing.ENDED);
+        LockSupport.parkNanos((ended ? LAUNCHER : POST).toNanos());
+    }
+
+    private @Nullable List<RankState> print(Failure failure, @Nullable Throwable thrown) {
         List<RankState> states = watchdog.states();
         String text = states == null ? failure.why() : FlightReport.of(failure.why(), states);
         System.err.println(text);
@@ -108,8 +123,7 @@ public final class LastWords {
         System.err.flush();
         write(text, states == null ? List.of() : states);
         said = true;
-        boolean ended = states != null && states.stream().anyMatch(s -> s.doing() == Doing.ENDED);
-        LockSupport.parkNanos((ended ? LAUNCHER : POST).toNanos());
+        return states;
     }
 
     private void write(String text, List<RankState> states) {

@@ -198,7 +198,7 @@ public final class Watchdog {
 
     private void look() {
         long now = System.nanoTime();
-        if (!activity.inside() && activity.quietNanos() > timeout / 4) {
+        if (!activity.waits() && activity.quietNanos() > timeout / 4) {
             activity.pulse().circlingNanos();
         }
         int lost = peers.lost();
@@ -208,7 +208,7 @@ public final class Watchdog {
                 activity.fail(
                         "group: rank " + lost + " has ended: its process is gone (killed, or halted)", Source.FOUND);
             }
-        } else if (!activity.inside() || activity.quietNanos() < timeout) {
+        } else if (!activity.waits() || activity.quietNanos() < timeout) {
             asking = false;
         } else if (asking) {
             if (haveAnswered() || now - asked > answer) {
@@ -305,7 +305,7 @@ public final class Watchdog {
             letters.send(r, BYE);
         }
         for (int r = 0; r < size; r++) {
-            while ((!over[r] || !letters.sent(r)) && System.nanoTime() < deadline) {
+            while ((!over[r] || !letters.sent(r)) && activity.failure() == null && System.nanoTime() < deadline) {
                 Letter letter = over[r] ? null : letters.receive(r);
                 if (letter != null) {
                     take(r, letter);

@@ -5,13 +5,17 @@ import io.jacquard.tensor.Tensor;
 /// Ranks 0 to size - 1 that call the same collectives in the same order, each with tensors of its own device.
 ///
 /// A collective is asynchronous like a kernel: it runs after what this rank launched before, and what it launches after
-/// [Pending#join] sees the result. Sums are taken in F32, rounded once, in an order that is the same on every run, and
-/// every rank receives the same bits.
+/// [Pending#join] sees the result.
+///
+/// Every rank receives the same bits of a sum, and so does every run on the same machines. Threads ([LocalGroup]) and
+/// MPI add in F32, rank 0's first, and round once: the same bits everywhere. NCCL adds in an order of its own, which
+/// follows the connections of the GPUs, and rounds sums of 16 bits along the way.
 ///
 /// **Device**: tensors of the session that is current on the calling thread. **Thread**: that of the rank.
 ///
 /// Every method throws an `IllegalStateException` that names ranks and operations when another rank failed, left, or
-/// came to a different operation.
+/// came to a different operation. Where the device works behind the host, so does whatever waits for the device, and
+/// another operation may be noticed only then.
 public interface Group extends AutoCloseable {
     /// This rank, from 0.
     int rank();

@@ -47,6 +47,16 @@ public final class Session implements AutoCloseable {
                         : ""));
     }
 
+    /// How many devices of a kind this process sees; 0 where they cannot be had.
+    public static int devices(String kind) {
+        for (BackendProvider p : ServiceLoader.load(BackendProvider.class, Session.class.getClassLoader())) {
+            if (p.kind().equals(kind)) {
+                return p.devices();
+            }
+        }
+        return 0;
+    }
+
     /// A session over a backend made by hand: tests and tools.
     public static Session over(Backend backend) {
         return new Session(backend);

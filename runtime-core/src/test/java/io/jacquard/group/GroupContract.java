@@ -21,8 +21,20 @@ import org.junit.jupiter.api.function.Executable;
 public final class GroupContract {
     /// @param ranks how many the group must have
     /// @param graph whether it records a graph, which not every device can do with every engine
+    /// @param ordered whether it wants sums in the order of ranks and rounded once, which not every engine promises
     /// @param work of each rank; throws if the group is not as it should be
-    public record Case(String name, int ranks, boolean graph, Consumer<Group> work) {}
+    public record Case(String name, int ranks, boolean graph, boolean ordered, Consumer<Group> work) {}
+
+    /// Element `i` of the operand of a rank.
+    private interface Values {
+        float of(int rank, int i);
+    }
+
+    /// Sums of these depend on the order in which they are taken.
+    private static final Values SINES = (rank, i) -> (float) Math.sin(17 * rank + i + 1);
+
+    /// And of these not, in any floating type.
+    private static final Values WHOLE = (rank, i) -> (3 * rank + i) % 17 - 8;
 
     private static final List<Case> CASES = new ArrayList<>();
 
@@ -31,17 +43,27 @@ public final class GroupContract {
     static {
         int[][] sums = {{1, 5}, {2, 1}, {2, 7}, {3, 2}, {3, 256}, {4, 1023}, {3, 30_001}, {4, 90_001}, {2, 1_100_003}};
         for (int[] s : sums) {
-            add("allReduce adds in the order of ranks: " + s[1], s[0], g -> allReduce(g, s[1]));
+            ordered("allReduce adds in the order of ranks: " + s[1], s[0], g -> allReduce(g, SINES, s[1]));
         }
         for (int n = 1; n <= 4; n++) {
             for (int part : new int[] {1, 33, 40_000}) {
-                add("reduceScatter and allGather make an allReduce: " + part, n, g -> scatterAndGather(g, part));
+                ordered(
+                        "reduceScatter and allGather make an allReduce: " + part,
+                        n,
+                        g -> scatterAndGather(g, SINES, part));
             }
         }
-        add("in-place forms use the rank's own part: 10", 3, g -> inPlace(g, 10));
-        add("in-place forms use the rank's own part: 300000", 3, g -> inPlace(g, 300_000));
-        add("sums of 16 bits are rounded once", 4, GroupContract::roundedOnce);
-        add("sums of many 16 bit values are those of F32, rounded", 3, GroupContract::manyHalves);
+        for (int n = 1; n <= 4; n++) {
+            add("allReduce adds whole numbers: 1023", n, g -> allReduce(g, WHOLE, 1023));
+            add("reduceScatter and allGather add whole numbers: 33", n, g -> scatterAndGather(g, WHOLE, 33));
+        }
+        ordered("in-place forms use the rank's own part: 10", 3, g -> inPlace(g, SINES, 10));
+        ordered("in-place forms use the rank's own part: 300000", 3, g -> inPlace(g, SINES, 300_000));
+        add("in-place forms add whole numbers: 10", 3, g -> inPlace(g, WHOLE, 10));
+        ordered("sums of 16 bits are rounded once", 4, GroupContract::roundedOnce);
+        ordered("sums of many 16 bit values are those of F32, rounded", 3, GroupContract::manyHalves);
+        add("16 bit types add whole numbers", 4, GroupContract::wholeHalves);
+        add("a sum is close, and the same on all ranks", 4, GroupContract::closeAndTheSame);
         for (int root = 0; root < 3; root++) {
             int r = root;
             add("broadcast of any type from " + r, 3, g -> broadcast(g, r, 3));
@@ -61,8 +83,20 @@ public final class GroupContract {
     }
 
     private static void add(String name, int ranks, Consumer<Group> work) {
+        add(name, ranks, false, work);
+    }
+
+    private static void ordered(String name, int ranks, Consumer<Group> work) {
+        add(name, ranks, true, work);
+    }
+
+    private static void add(String name, int ranks, boolean ordered, Consumer<Group> work) {
         CASES.add(new Case(
-                name + " (" + ranks + (ranks == 1 ? " rank)" : " ranks)"), ranks, name.startsWith("recorded"), work));
+                name + " (" + ranks + (ranks == 1 ? " rank)" : " ranks)"),
+                ranks,
+                name.startsWith("recorded"),
+                ordered,
+                work));
     }
 
     /// In the order in which all ranks must run them.
@@ -73,22 +107,34 @@ public final class GroupContract {
     // ---- values
 
     static float[] values(int rank, int size) {
+        return values(SINES, rank, size);
+    }
+
+    private static float[] values(Values values, int rank, int size) {
         float[] v = new float[size];
         for (int i = 0; i < size; i++) {
-            v[i] = (float) Math.sin(17 * rank + i + 1);
+            v[i] = values.of(rank, i);
         }
         return v;
     }
 
     static Tensor tensor(int rank, int size) {
-        return Tensor.of(Shape.of(size), values(rank, size));
+        return tensor(SINES, rank, size);
+    }
+
+    private static Tensor tensor(Values values, int rank, int size) {
+        return Tensor.of(Shape.of(size), values(values, rank, size));
+    }
+
+    static float[] sum(int ranks, int size) {
+        return sum(SINES, ranks, size);
     }
 
     /// The F32 sum over ranks, rank 0 first.
-    static float[] sum(int ranks, int size) {
-        float[] s = values(0, size);
+    private static float[] sum(Values values, int ranks, int size) {
+        float[] s = values(values, 0, size);
         for (int r = 1; r < ranks; r++) {
-            float[] v = values(r, size);
+            float[] v = values(values, r, size);
             for (int i = 0; i < size; i++) {
                 s[i] += v[i];
             }
@@ -102,29 +148,62 @@ public final class GroupContract {
 
     // ---- cases
 
-    private static void allReduce(Group g, int size) {
-        Tensor t = tensor(g.rank(), size);
+    private static void allReduce(Group g, Values values, int size) {
+        Tensor t = tensor(values, g.rank(), size);
         g.allReduce(t).join();
-        assertArrayEquals(sum(g.size(), size), t.toFloats());
+        assertArrayEquals(sum(values, g.size(), size), t.toFloats());
     }
 
-    private static void scatterAndGather(Group g, int part) {
+    private static void scatterAndGather(Group g, Values values, int part) {
         int n = g.size();
-        Tensor in = tensor(g.rank(), n * part);
+        Tensor in = tensor(values, g.rank(), n * part);
         Tensor out = Tensor.empty(Shape.of(part), DType.F32);
         g.reduceScatter(out, in).join();
-        assertArrayEquals(values(g.rank(), n * part), in.toFloats()); // an operand of its own is kept
+        assertArrayEquals(values(values, g.rank(), n * part), in.toFloats()); // an operand of its own is kept
         Tensor all = Tensor.empty(Shape.of(n * part), DType.F32);
         g.allGather(all, out).join();
-        assertArrayEquals(sum(n, n * part), all.toFloats());
+        assertArrayEquals(sum(values, n, n * part), all.toFloats());
     }
 
-    private static void inPlace(Group g, int part) {
-        Tensor t = tensor(g.rank(), g.size() * part);
+    private static void inPlace(Group g, Values values, int part) {
+        Tensor t = tensor(values, g.rank(), g.size() * part);
         Tensor mine = t.slice((long) part * g.rank(), Shape.of(part));
         g.reduceScatter(mine, t).join();
         g.allGather(t, mine).join();
-        assertArrayEquals(sum(g.size(), g.size() * part), t.toFloats());
+        assertArrayEquals(sum(values, g.size(), g.size() * part), t.toFloats());
+    }
+
+    private static void wholeHalves(Group g) {
+        for (DType dtype : new DType[] {DType.BF16, DType.F16}) {
+            Tensor t = Tensor.empty(Shape.of(1023), dtype);
+            t.kernels().cast(t, tensor(WHOLE, g.rank(), 1023));
+            g.allReduce(t).join();
+            assertArrayEquals(sum(WHOLE, g.size(), 1023), t.toFloats());
+        }
+    }
+
+    /// In whatever order: each of the `size - 1` additions rounds by half a unit in the last place at most.
+    private static void closeAndTheSame(Group g) {
+        int size = 1023;
+        for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
+            Tensor t = Tensor.empty(Shape.of(size), dtype);
+            t.kernels().cast(t, tensor(g.rank(), size));
+            g.allReduce(t).join();
+            Tensor all = Tensor.empty(Shape.of(size * g.size()), dtype);
+            g.allGather(all, t).join();
+            float[] got = all.toFloats();
+            double unit = Math.scalb(1.0, dtype == DType.F32 ? -24 : dtype == DType.BF16 ? -8 : -11);
+            for (int i = 0; i < size; i++) {
+                double sum = 0;
+                double magnitude = 0;
+                for (int r = 0; r < g.size(); r++) {
+                    assertEquals(got[i], got[r * size + i], 0f, dtype + " of rank " + r);
+                    sum += SINES.of(r, i);
+                    magnitude += Math.abs(SINES.of(r, i));
+                }
+                assertEquals(sum, got[i], g.size() * unit * magnitude, dtype + " element " + i);
+            }
+        }
     }
 
     private static void roundedOnce(Group g) {

@@ -6,6 +6,7 @@ import io.jacquard.cuda.driver.KernelLibrary;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.cuda.driver.Stopwatch;
 import io.jacquard.tensor.Device;
+import io.jacquard.tensor.Session;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.Energy;
 import io.jacquard.tensor.spi.Graph;
@@ -16,7 +17,7 @@ import java.util.LinkedHashSet;
 import java.util.Set;
 
 /// One GPU. Launches and copies happen in the order of one stream, behind the host.
-final class CudaBackend implements Backend {
+public final class CudaBackend implements Backend {
     private final Device device;
     private final Gpu gpu;
     private final KernelLibrary library;
@@ -32,6 +33,16 @@ final class CudaBackend implements Backend {
         this.launcher = new Launcher(gpu, library);
         this.kernels = new CudaKernels(launcher);
         this.stopwatch = new Stopwatch(gpu);
+    }
+
+    /// The GPU of a session, for work that other libraries of NVIDIA's do there.
+    ///
+    /// @throws IllegalArgumentException if the session has opened another device
+    public static Gpu gpu(Session session) {
+        if (session.backend() instanceof CudaBackend backend) {
+            return backend.gpu;
+        }
+        throw new IllegalArgumentException("cuda: the session has opened " + session.device() + ", which is no GPU");
     }
 
     @Override

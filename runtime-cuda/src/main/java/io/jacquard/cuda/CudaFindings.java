@@ -2,6 +2,7 @@ package io.jacquard.cuda;
 
 import io.jacquard.cuda.driver.CublasLt;
 import io.jacquard.cuda.driver.Driver;
+import io.jacquard.cuda.driver.Nccl;
 import io.jacquard.cuda.driver.NvidiaLibrary;
 import io.jacquard.tensor.DeviceException;
 import io.jacquard.tensor.spi.Finding;
@@ -17,6 +18,7 @@ final class CudaFindings {
         List<Finding> findings = new ArrayList<>();
         boolean usable = driver(findings);
         cublasLt(findings, usable);
+        findings.add(nccl(NvidiaLibrary.open(Nccl.LIBRARY)));
         if (usable) {
             findings.addAll(GpuFindings.all());
         }
@@ -42,6 +44,23 @@ final class CudaFindings {
         } catch (DeviceException e) {
             findings.add(new Finding(State.WARN, "cuda driver", String.valueOf(e.getMessage()), null));
             return false;
+        }
+    }
+
+    static Finding nccl(NvidiaLibrary library) {
+        if (!library.isOpen()) {
+            return new Finding(
+                    State.WARN,
+                    library.name(),
+                    "not found; tried " + String.join(", ", library.tried()),
+                    "several GPUs need it: " + Nccl.REMEDY);
+        }
+        try {
+            Nccl nccl = Nccl.get();
+            return new Finding(
+                    State.OK, library.name(), nccl.path() + " (NCCL " + Nccl.words(nccl.version()) + ")", null);
+        } catch (DeviceException e) {
+            return new Finding(State.WARN, library.name(), String.valueOf(e.getMessage()), null);
         }
     }
 

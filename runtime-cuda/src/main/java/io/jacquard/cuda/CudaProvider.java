@@ -27,6 +27,11 @@ public final class CudaProvider implements BackendProvider {
     }
 
     @Override
+    public int devices() {
+        return Driver.get().deviceCount();
+    }
+
+    @Override
     public List<Finding> findings() {
         return CudaFindings.all();
     }

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Driver;
 import io.jacquard.cuda.driver.Emulator;
+import io.jacquard.cuda.driver.NvidiaLibrary;
 import io.jacquard.tensor.spi.BackendProvider;
 import io.jacquard.tensor.spi.Finding;
 import io.jacquard.tensor.spi.Finding.State;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.ServiceLoader;
 import org.junit.jupiter.api.Test;
 
@@ -39,8 +41,24 @@ final class CudaFindingsTest {
                         null),
                 finding("libcublasLt.so.13"));
         assertEquals(
+                new Finding(State.OK, "libnccl.so.2", Path.of(folder, "libnccl.so.2") + " (NCCL 2.30.7)", null),
+                finding("libnccl.so.2"));
+        assertEquals(
                 "cuBLASLt 130100 or our own kernels, by measurement",
                 finding("matmul").found());
+    }
+
+    @Test
+    void whatIsMissingHasARemedy() {
+        assertEquals(
+                new Finding(
+                        State.WARN,
+                        "libnccl.so.2",
+                        "not found; tried /a, the loader's own search",
+                        "several GPUs need it: install it (pip install nvidia-nccl-cu13, or libnccl2 of NVIDIA's"
+                                + " repository), or name its folder by -Djacquard.cuda.libraries or"
+                                + " JACQUARD_CUDA_LIBRARIES"),
+                CudaFindings.nccl(new NvidiaLibrary("libnccl.so.2", null, List.of("/a", "the loader's own search"))));
     }
 
     @Test

@@ -11,6 +11,11 @@ public interface BackendProvider {
     /// Opens the device or says, in one exception, what is missing and how to get it.
     Backend open(Device device);
 
+    /// How many devices of the kind this process sees; none where they cannot be had.
+    default int devices() {
+        return 1;
+    }
+
     /// What this machine has of what its devices need, for `doctor`: drivers and libraries, where they were found
     /// or looked for. Opens no device, and reports trouble instead of throwing.
     default List<Finding> findings() {

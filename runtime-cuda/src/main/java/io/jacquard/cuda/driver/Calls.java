@@ -44,6 +44,8 @@ final class Calls {
     private static final MethodHandle STREAM_CREATE = LIBRARY.function("cuStreamCreate", JAVA_LONG, JAVA_INT);
     private static final MethodHandle STREAM_DESTROY = LIBRARY.function("cuStreamDestroy_v2", JAVA_LONG);
     private static final MethodHandle STREAM_SYNCHRONIZE = LIBRARY.function("cuStreamSynchronize", JAVA_LONG);
+    private static final MethodHandle STREAM_WAIT_EVENT =
+            LIBRARY.function("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
     private static final MethodHandle STREAM_BEGIN_CAPTURE =
             LIBRARY.function("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);
     private static final MethodHandle STREAM_END_CAPTURE = LIBRARY.function("cuStreamEndCapture", JAVA_LONG, JAVA_LONG);
@@ -285,6 +287,14 @@ final class Calls {
             return (int) STREAM_SYNCHRONIZE.invokeExact(stream);
         } catch (Throwable t) {
             throw broken("cuStreamSynchronize", t);
+        }
+    }
+
+    static int streamWaitEvent(long stream, long event, int flags) {
+        try {
+            return (int) STREAM_WAIT_EVENT.invokeExact(stream, event, flags);
+        } catch (Throwable t) {
+            throw broken("cuStreamWaitEvent", t);
         }
     }
 

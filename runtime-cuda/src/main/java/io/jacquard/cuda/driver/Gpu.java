@@ -9,6 +9,8 @@ import io.jacquard.tensor.spi.Energy;
 import io.jacquard.tensor.spi.Readback;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 
 /// One opened device: its primary context, its memory and one stream, in whose order everything happens.
 ///
@@ -38,11 +40,14 @@ public final class Gpu implements AutoCloseable {
     private final long memoryBytes;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment result = arena.allocate(256, 8);
+    private final long context;
     private final long stream;
+    private final List<SideStream> sides = new ArrayList<>();
     private final Staging staging;
     private final Readbacks readbacks;
     private final boolean synchronous = Debug.sync();
     private boolean capturing;
+    private volatile long waitingSince;
 
     Gpu(Driver driver, int ordinal) {
         this.driver = driver;
@@ -57,7 +62,8 @@ public final class Gpu implements AutoCloseable {
         check(Calls.deviceTotalMem(result.address(), device), "cuDeviceTotalMem");
         memoryBytes = result.get(JAVA_LONG, 0);
         check(Calls.primaryCtxRetain(result.address(), device), "opening the device");
-        check(Calls.ctxSetCurrent(result.get(JAVA_LONG, 0)), "cuCtxSetCurrent");
+        context = result.get(JAVA_LONG, 0);
+        makeCurrent();
         check(Calls.streamCreate(result.address(), STREAM_NON_BLOCKING), "cuStreamCreate");
         stream = result.get(JAVA_LONG, 0);
         staging = new Staging(this);
@@ -67,6 +73,16 @@ public final class Gpu implements AutoCloseable {
     private int attribute(int attribute) {
         check(Calls.deviceGetAttribute(result.address(), attribute, device), "cuDeviceGetAttribute");
         return result.get(JAVA_INT, 0);
+    }
+
+    /// Lets the calling thread ask about streams and events of this device.
+    public void makeCurrent() {
+        check(Calls.ctxSetCurrent(context), "cuCtxSetCurrent");
+    }
+
+    /// Its number among those that the driver shows.
+    public int ordinal() {
+        return ordinal;
     }
 
     /// Whether it is the emulator's.
@@ -145,8 +161,10 @@ public final class Gpu implements AutoCloseable {
 
     /// Gives a block back. Waits for the work that may use it.
     public void free(long address) {
+        beginWait();
         // an error of an earlier launch would be reported here, and hide the one that ended the session
         int _ = Calls.memFree(address);
+        waitingSince = 0;
     }
 
     /// From here on in the order of the stream, reading these bytes before they are written is a mistake that a
@@ -184,9 +202,46 @@ public final class Gpu implements AutoCloseable {
         return copy;
     }
 
-    /// Waits until all that was asked is done.
+    /// Waits until all that was asked is done, on side streams too.
     public void synchronize() {
-        checkLate(Calls.streamSynchronize(stream), "waiting for the device");
+        beginWait();
+        int code = Calls.streamSynchronize(stream);
+        for (int i = 0; code == 0 && i < sides.size(); i++) {
+            code = Calls.streamSynchronize(sides.get(i).handle());
+        }
+        endWait(code, "waiting for the device");
+    }
+
+    private void beginWait() {
+        waitingSince = System.nanoTime() | 1;
+    }
+
+    private void endWait(int code, String operation) {
+        waitingSince = 0;
+        checkLate(code, operation);
+        for (int i = 0; i < sides.size(); i++) {
+            sides.get(i).checkAfterWait();
+        }
+    }
+
+    /// Since when the host has been waiting for the device, by [System#nanoTime]; 0 when it is not. Any thread may
+    /// ask.
+    public long waitingSince() {
+        return waitingSince;
+    }
+
+    /// Another stream of this device.
+    ///
+    /// @param afterWait is called each time the host has waited for the device, and throws if what ran on the other
+    ///     stream is worth nothing
+    public SideStream openSide(Runnable afterWait) {
+        SideStream side = new SideStream(this, afterWait);
+        sides.add(side);
+        return side;
+    }
+
+    void closed(SideStream side) {
+        sides.remove(side);
     }
 
     /// From here on launches are recorded, until [#endCapture] or [#abandonCapture].
@@ -197,6 +252,7 @@ public final class Gpu implements AutoCloseable {
 
     /// What was recorded, ready to be launched.
     public CapturedGraph endCapture() {
+        sides.forEach(SideStream::joinCaptured);
         capturing = false;
         check(Calls.streamEndCapture(stream, result.address()), "cuStreamEndCapture");
         long graph = result.get(JAVA_LONG, 0);
@@ -210,6 +266,7 @@ public final class Gpu implements AutoCloseable {
 
     /// Forgets what was recorded: the work failed half way.
     public void abandonCapture() {
+        sides.forEach(SideStream::forgetCaptured);
         capturing = false;
         if (Calls.streamEndCapture(stream, result.address()) == 0 && result.get(JAVA_LONG, 0) != 0) {
             int _ = Calls.graphDestroy(result.get(JAVA_LONG, 0));
@@ -249,7 +306,11 @@ public final class Gpu implements AutoCloseable {
     /// Waits for what was before the event, if it is not done.
     void awaitEvent(long event, String operation) {
         int code = Calls.eventQuery(event);
-        checkLate(code == NOT_READY ? Calls.eventSynchronize(event) : code, operation);
+        if (code == NOT_READY) {
+            beginWait();
+            code = Calls.eventSynchronize(event);
+        }
+        endWait(code, operation);
     }
 
     boolean isSynchronous() {
@@ -265,6 +326,7 @@ public final class Gpu implements AutoCloseable {
     @Override
     public void close() {
         int _ = Calls.streamSynchronize(stream);
+        List.copyOf(sides).forEach(SideStream::close);
         readbacks.close();
         staging.close();
         int _ = Calls.streamDestroy(stream);

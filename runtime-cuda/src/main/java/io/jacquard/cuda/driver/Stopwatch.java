@@ -31,7 +31,7 @@ public final class Stopwatch implements AutoCloseable {
         gpu.check(Calls.eventRecord(start, gpu.stream()), "cuEventRecord");
         work.run();
         gpu.check(Calls.eventRecord(stop, gpu.stream()), "cuEventRecord");
-        gpu.checkLate(Calls.eventSynchronize(stop), "waiting for the device");
+        gpu.awaitEvent(stop, "waiting for the device");
         gpu.check(Calls.eventElapsedTime(result.address(), start, stop), "cuEventElapsedTime");
         return 1000.0 * result.get(JAVA_FLOAT, 0);
     }
