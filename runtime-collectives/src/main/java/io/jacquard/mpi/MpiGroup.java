@@ -22,7 +22,9 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -50,17 +52,15 @@ public final class MpiGroup implements Group {
     private static final int PIECE = 1 << 18;
 
     private static final int COLLECTIVE = 0;
-    private static final int SLIP = 1;
-    private static final int MESSAGE = 2;
 
     private final World world;
     private final MpiLine line;
     private final int rank;
     private final Wire wire;
     private final RollCall roll;
-    private final Slips slips = new Slips();
+    private final Deque<Parcel> idle = new ArrayDeque<>();
     private boolean closed;
-    private @Nullable List<Message> gathering;
+    private @Nullable List<Pending> gathering;
 
     private MpiGroup(World world, MpiLine line) {
         this.world = world;
@@ -407,31 +407,56 @@ public final class MpiGroup implements Group {
 
     // ---- two ranks
 
-    private record Message(Flight flight, Tensor tensor, int peer, boolean out) {
-        Transfer transfer() {
-            return new Transfer(peer, tensor.address(), tensor.bytes(), out);
-        }
-    }
-
     @Override
     public Pending send(Tensor tensor, int to) {
         Sizes.other("send", to, rank, size());
-        return message(new Message(begin(Operation.of(Kind.SEND, tensor, to)), tensor, to, true));
+        return message(begin(Operation.of(Kind.SEND, tensor, to)), tensor, to, true);
     }
 
     @Override
     public Pending receive(Tensor out, int from) {
         Sizes.other("receive", from, rank, size());
-        return message(new Message(begin(Operation.of(Kind.RECEIVE, out, from)), out, from, false));
+        return message(begin(Operation.of(Kind.RECEIVE, out, from)), out, from, false);
     }
 
-    private Pending message(Message m) {
+    private Pending message(Flight flight, Tensor tensor, int peer, boolean out) {
+        Parcel parcel = idle.isEmpty() ? new Parcel(wire) : idle.remove();
+        Transfer content = new Transfer(peer, tensor.address(), tensor.bytes(), out);
+        Backend backend = backend();
+        backend.inOrder(() -> {
+            flight.enter();
+            roll.resume(flight);
+            parcel.start(backend, tensor, content);
+            roll.end(flight);
+        });
+        flight.returned();
+        boolean[] joined = {false};
+        Pending rest = () -> {
+            if (!joined[0]) {
+                joined[0] = true;
+                finish(flight, parcel, tensor, content);
+            }
+        };
         if (gathering != null) {
-            gathering.add(m);
-        } else {
-            deliver(List.of(m));
+            gathering.add(rest);
         }
-        return Pending.DONE;
+        return rest;
+    }
+
+    private void finish(Flight flight, Parcel parcel, Tensor tensor, Transfer content) {
+        boolean[] done = {false};
+        alone(flight, backend -> {
+            if (!parcel.finish(backend, tensor, content)) {
+                String why = "group: rank " + content.peer() + " sent " + parcel.words() + ", rank " + rank
+                        + " receives " + tensor;
+                abort(why);
+                throw new IllegalStateException(why);
+            }
+            done[0] = true;
+        });
+        if (done[0]) { // or else it belongs to the graph that was recorded
+            idle.add(parcel);
+        }
     }
 
     @Override
@@ -439,52 +464,20 @@ public final class MpiGroup implements Group {
         if (gathering != null) {
             throw new IllegalStateException("group: grouped() inside grouped()");
         }
-        List<Message> all = new ArrayList<>();
+        List<Pending> all = new ArrayList<>();
         gathering = all;
         try {
             calls.run();
         } finally {
             gathering = null;
         }
-        deliver(all);
-        return Pending.DONE;
+        return () -> all.forEach(Pending::join);
     }
 
-    private void deliver(List<Message> messages) {
-        List<Transfer> transfers = messages.stream().map(Message::transfer).toList();
-        Backend backend = backend();
-        backend.inOrder(() -> {
-            for (Message m : messages) {
-                m.flight.enter();
-                roll.resume(m.flight);
-            }
-            slips.reserve(messages.size());
-            List<Transfer> announcements = new ArrayList<>();
-            for (int i = 0; i < messages.size(); i++) {
-                Message m = messages.get(i);
-                slips.write(i, m.tensor);
-                announcements.add(new Transfer(m.peer, slips.address(i), Slips.BYTES, m.out));
-            }
-            wire.post(announcements, SLIP);
-            for (int i = 0; i < messages.size(); i++) {
-                Message m = messages.get(i);
-                if (!m.out && !slips.fits(i, m.tensor)) {
-                    String why = "group: rank " + m.peer + " sent " + slips.words(i) + ", rank " + rank + " receives "
-                            + m.tensor;
-                    abort(why);
-                    throw new IllegalStateException(why);
-                }
-            }
-            wire.exchange(backend, transfers, MESSAGE);
-            messages.forEach(m -> roll.end(m.flight));
-        });
-        messages.forEach(m -> m.flight.returned());
-    }
-
-    /// Ends all groups of the processes, not this one only.
+    /// Ends all groups of the processes, not this one only. What this rank throws then is told with it.
     @Override
     public void abort(String why) {
-        world.activity.fail(why, Source.FOUND);
+        world.activity.fail(why, Source.OWN);
     }
 
     /// Of the group of all processes: all must call; MPI cannot be opened again. A group that was split off holds

@@ -41,12 +41,10 @@ final class Wire {
     /// All transfers at once; between two ranks in the order of the list.
     void exchange(Backend backend, List<Transfer> transfers, int tag) {
         if (backend.device().kind().equals("cpu")) {
-            for (Transfer t : transfers) {
-                for (long at = 0; at < t.bytes; at += MESSAGE) {
-                    start(t, t.address + at, Math.min(MESSAGE, t.bytes - at), tag);
-                }
-            }
+            backend.lend();
+            transfers.forEach(t -> start(t, tag, requests));
             requests.await(activity);
+            backend.returned();
             return;
         }
         long longest = transfers.stream().mapToLong(Transfer::bytes).max().orElse(0);
@@ -68,7 +66,7 @@ final class Wire {
                 backend.download(staging.asSlice(place, left(t, at)), t.address + at);
             }
             if (left(t, at) > 0) {
-                start(t, staging.address() + place, left(t, at), tag);
+                start(t, staging.address() + place, left(t, at), tag, requests);
             }
             place += left(t, at);
         }
@@ -82,24 +80,35 @@ final class Wire {
         }
     }
 
-    private void start(Transfer t, long address, long bytes, int tag) {
+    private void start(Transfer t, long address, long bytes, int tag, Requests of) {
         int count = Math.toIntExact(bytes);
         if (t.out) {
-            mpi.isend(address, count, t.peer, tag, communicator, requests.next());
+            mpi.isend(address, count, t.peer, tag, communicator, of.next());
         } else {
-            mpi.irecv(address, count, t.peer, tag, communicator, requests.next());
+            mpi.irecv(address, count, t.peer, tag, communicator, of.next());
         }
+    }
+
+    /// For transfers that are started one by one.
+    Requests requests() {
+        return new Requests(mpi);
+    }
+
+    /// Starts a transfer of host memory, which must stay as it is until [#await].
+    void start(Transfer t, int tag, Requests of) {
+        for (long at = 0; at < t.bytes; at += MESSAGE) {
+            start(t, t.address + at, Math.min(MESSAGE, t.bytes - at), tag, of);
+        }
+    }
+
+    /// Returns when all are done.
+    void await(Requests of) {
+        of.await(activity);
     }
 
     /// Host memory: `all` = the `mine` of all ranks, one after the other.
     void gather(MemorySegment mine, MemorySegment all) {
         mpi.iallgather(mine.address(), Math.toIntExact(mine.byteSize()), all.address(), communicator, requests.next());
-        requests.await(activity);
-    }
-
-    /// Host memory to or from other ranks: short, at once.
-    void post(List<Transfer> transfers, int tag) {
-        transfers.forEach(t -> start(t, t.address, t.bytes, tag));
         requests.await(activity);
     }
 }

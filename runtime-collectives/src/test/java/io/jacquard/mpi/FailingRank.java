@@ -57,7 +57,7 @@ final class FailingRank {
             case "leave" -> g.close();
             case "other" -> g.barrier();
             case "size" -> g.allReduce(t.rows(0, SIZE - 1));
-            case "receive" -> g.receive(t, 0);
+            case "receive" -> g.receive(t, 0).join();
             case "late" -> LockSupport.parkNanos(Duration.ofSeconds(5).toNanos());
             default -> throw new AssertionError(how);
         }

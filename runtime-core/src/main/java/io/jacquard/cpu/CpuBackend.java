@@ -18,7 +18,9 @@ final class CpuBackend implements Backend {
     private final Kernels kernels;
     private final Energy energy = Rapl.open();
     private final Map<Long, Long> reserved = new HashMap<>();
+    private final Map<Long, Long> given = new HashMap<>();
     private long reservedBytes;
+    private int lent;
     private @Nullable List<Runnable> recording;
 
     CpuBackend(Device device, Workers workers) {
@@ -80,7 +82,26 @@ final class CpuBackend implements Backend {
             throw new IllegalArgumentException("unreserve: address " + address + " was never reserved on " + device);
         }
         reservedBytes -= bytes;
-        Posix.unmap(address, bytes);
+        given.put(address, bytes);
+        unmap();
+    }
+
+    @Override
+    public void lend() {
+        lent++;
+    }
+
+    @Override
+    public void returned() {
+        lent--;
+        unmap();
+    }
+
+    private void unmap() {
+        if (lent == 0) {
+            given.forEach(Posix::unmap);
+            given.clear();
+        }
     }
 
     @Override
@@ -154,7 +175,8 @@ final class CpuBackend implements Backend {
 
     @Override
     public void close() {
-        reserved.forEach(Posix::unmap);
+        given.putAll(reserved);
+        unmap();
         reserved.clear();
         reservedBytes = 0;
     }

@@ -13,6 +13,7 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.Graph;
+import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.Test;
 
 final class CpuBackendTest {
@@ -48,6 +49,22 @@ final class CpuBackendTest {
             assertThrows(IllegalStateException.class, () -> session.capture(x::toFloats));
             assertEquals(1f, x.item(), "capture failed, so launches run again");
         }
+    }
+
+    /// A message that is under way when the session ends, because of a failure, may still be written.
+    @Test
+    void lentMemoryOutlivesItsSession() {
+        Backend backend;
+        long address;
+        try (Session session = Session.open("cpu")) {
+            backend = session.backend();
+            address = Tensor.of(Shape.of(1), 7f).address();
+            backend.lend();
+            backend.lend();
+            backend.returned();
+        }
+        assertEquals(7f, Mem.ALL.get(ValueLayout.JAVA_FLOAT, address));
+        backend.returned();
     }
 
     @Test

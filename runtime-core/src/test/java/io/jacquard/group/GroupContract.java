@@ -75,9 +75,14 @@ public final class GroupContract {
         add("a ring sends and receives at once: 2200000", 4, g -> ring(g, 2_200_000));
         add("a chain sends one after the other", 3, GroupContract::chain);
         add("several messages keep their order", 2, GroupContract::ordered);
+        add("a send waits for nobody: 3", 2, g -> sendsFirst(g, 3));
+        add("a send waits for nobody: 2200000", 2, g -> sendsFirst(g, 2_200_000));
+        add("receives may be started early", 2, GroupContract::receivesFirst);
+        add("groups do not hold each other up", 2, GroupContract::twoGroups);
         add("split makes groups that work on their own", 4, GroupContract::split);
         add("recorded collectives run at every replay", 2, GroupContract::recorded);
         add("recorded messages run at every replay", 2, GroupContract::recordedMessages);
+        add("recorded messages travel while others begin", 2, GroupContract::recordedEarly);
         add("different operations are named", 2, GroupContract::differentOperations);
         add("wrong operands are refused", 2, GroupContract::wrongOperands);
     }
@@ -314,6 +319,65 @@ public final class GroupContract {
         assertArrayEquals(new float[] {1f, 2f}, a.toFloats());
     }
 
+    /// From each of two ranks to the other, with a group for each direction, as [Group#send] wants it.
+    private record Ways(Group out, Group in, int other) {
+        static Ways of(Group g) {
+            Group forth = g.split(0);
+            Group back = g.split(0);
+            return g.rank() == 0 ? new Ways(forth, back, 1) : new Ways(back, forth, 0);
+        }
+    }
+
+    private static void sendsFirst(Group g, int size) {
+        Ways ways = Ways.of(g);
+        List<Pending> sent = new ArrayList<>();
+        for (int i = 1; i <= 3; i++) {
+            sent.add(ways.out.send(tensor(10 * g.rank() + i, size / i), ways.other));
+        }
+        for (int i = 1; i <= 3; i++) {
+            Tensor got = Tensor.empty(Shape.of(size / i), DType.F32);
+            ways.in.receive(got, ways.other).join();
+            assertArrayEquals(values(10 * ways.other + i, size / i), got.toFloats());
+        }
+        sent.forEach(Pending::join);
+        sent.forEach(Pending::join); // the second time does nothing
+    }
+
+    private static void receivesFirst(Group g) {
+        Ways ways = Ways.of(g);
+        List<Tensor> got = new ArrayList<>();
+        List<Pending> receives = new ArrayList<>();
+        for (int size : new int[] {5, 70_000, 1}) {
+            got.add(Tensor.empty(Shape.of(size), DType.F32));
+            receives.add(ways.in.receive(got.getLast(), ways.other));
+        }
+        List<Pending> sends = new ArrayList<>();
+        got.forEach(t -> sends.add(ways.out.send(tensor(g.rank(), Math.toIntExact(t.size())), ways.other)));
+        receives.forEach(Pending::join);
+        sends.forEach(Pending::join);
+        got.forEach(t -> assertArrayEquals(values(ways.other, Math.toIntExact(t.size())), t.toFloats()));
+    }
+
+    /// Rank 0 sends in one order, rank 1 receives in the other: with a group for each that is no difference.
+    private static void twoGroups(Group g) {
+        Group one = g.split(0);
+        Group two = g.split(0);
+        Tensor a = tensor(1, 50_000);
+        Tensor b = tensor(2, 50_000);
+        if (g.rank() == 0) {
+            Pending first = one.send(a, 1);
+            Pending second = two.send(b, 1);
+            second.join();
+            first.join();
+        } else {
+            Tensor got = Tensor.empty(b.shape(), DType.F32);
+            two.receive(got, 0).join();
+            assertArrayEquals(b.toFloats(), got.toFloats());
+            one.receive(got, 0).join();
+            assertArrayEquals(a.toFloats(), got.toFloats());
+        }
+    }
+
     private static void split(Group g) {
         boolean even = g.rank() % 2 == 0;
         Group part = g.split(even ? -5 : g.rank() == 1 ? 3 : 4);
@@ -360,6 +424,36 @@ public final class GroupContract {
             graph.replay();
             graph.replay();
             assertEquals(g.rank() == 0 ? 9f : 4f, other.item());
+        }
+    }
+
+    /// Each rank starts its messages before it needs the other's.
+    private static void recordedEarly(Group g) {
+        Ways ways = Ways.of(g);
+        Tensor t = tensor(g.rank(), 1000);
+        Tensor doubled = Tensor.zeros(t.shape(), DType.F32);
+        Tensor first = Tensor.zeros(t.shape(), DType.F32);
+        Tensor second = Tensor.zeros(t.shape(), DType.F32);
+        float[] mine = t.toFloats();
+        float[] theirs = values(ways.other, 1000);
+        try (Graph graph = Session.current().capture(() -> {
+            Pending early = ways.in.receive(first, ways.other);
+            Pending sent = ways.out.send(t, ways.other);
+            doubled.kernels().axpby(doubled, 2f, t, 0f);
+            Pending also = ways.out.send(doubled, ways.other);
+            early.join();
+            ways.in.receive(second, ways.other).join();
+            sent.join();
+            also.join();
+            t.kernels().axpby(t, 1f, second, 0f);
+        })) {
+            graph.replay(); // t = 2 theirs
+            assertArrayEquals(theirs, first.toFloats());
+            graph.replay(); // t = 4 mine
+            for (int i = 0; i < 1000; i++) {
+                mine[i] *= 4;
+            }
+            assertArrayEquals(mine, t.toFloats());
         }
     }
 

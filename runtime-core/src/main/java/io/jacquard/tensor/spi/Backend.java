@@ -34,6 +34,14 @@ public interface Backend extends AutoCloseable {
     /// Gives back a block that [#reserve] returned. Slow, too.
     void unreserve(long address);
 
+    /// From here on somebody else reads or writes this memory by its addresses, a network say, until as many calls
+    /// of [#returned]. What is given back meanwhile, on the way out of a failure, stays where it is. For devices
+    /// whose addresses others can use; the rest do nothing.
+    default void lend() {}
+
+    /// Nobody does any more.
+    default void returned() {}
+
     /// What lies there is of no use any more: a tensor has died, in the order of the launches, and the pool may
     /// hand the bytes out again. For devices that find reads of stale memory; others do nothing.
     default void discard(long address, long bytes) {}
