@@ -77,6 +77,7 @@ public final class Activity {
     public void begin(Flight operation) {
         check();
         flight = operation;
+        operation.waits(true);
         moved = System.nanoTime();
         inside = true;
     }
@@ -85,6 +86,10 @@ public final class Activity {
     public void end() {
         inside = false;
         moved = System.nanoTime();
+        Flight operation = flight;
+        if (operation != null) {
+            operation.waits(false);
+        }
     }
 
     /// Something has arrived or left.

@@ -58,6 +58,11 @@ public final class Flight {
         }
     }
 
+    /// The rank begins, or ends, to wait for others in it.
+    public void waits(boolean waits) {
+        track.waits(ticket, waits);
+    }
+
     /// The rank has waited for a while: so there is time to see where it was called.
     public void locate() {
         if (calledAt.isEmpty()) {

@@ -8,6 +8,7 @@ package io.jacquard.group;
 /// @param calledAt where it was called from, such as `Step.java:31`; empty if nobody looked
 /// @param beganNanos when, since 1970
 /// @param endedNanos when, since 1970; 0 if it has not
+/// @param waits whether the rank waits for others in it
 /// @param captured whether it was recorded into a graph, and did not run
 /// @param replay which replay of a graph it belongs to, from 1; 0 if none
 public record FlightEntry(
@@ -18,9 +19,10 @@ public record FlightEntry(
         String calledAt,
         long beganNanos,
         long endedNanos,
+        boolean waits,
         boolean captured,
         int replay) {
-    /// Whether the rank is inside.
+    /// Whether it has not ended.
     public boolean isOpen() {
         return endedNanos == 0;
     }

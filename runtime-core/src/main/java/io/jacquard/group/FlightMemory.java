@@ -36,6 +36,7 @@ final class FlightMemory {
     private static final int AT_DTYPE = 41;
     private static final int AT_CAPTURED = 42;
     private static final int AT_RANK = 43;
+    private static final int AT_WAITS = 44;
     private static final int AT_DIMS = 48;
     private static final int AT_AMONG = AT_DIMS + 4 * DIMS;
     private static final int AT_CALLED_AT = AT_AMONG + AMONG;
@@ -72,6 +73,7 @@ final class FlightMemory {
         DType dtype = operation.dtype();
         slot.set(JAVA_BYTE, AT_DTYPE, (byte) (dtype == null ? -1 : dtype.ordinal()));
         slot.set(JAVA_BYTE, AT_CAPTURED, (byte) 0);
+        slot.set(JAVA_BYTE, AT_WAITS, (byte) 0);
         Shape shape = operation.shape();
         int rank = Math.min(DIMS, shape.rank());
         slot.set(JAVA_BYTE, AT_RANK, (byte) rank);
@@ -91,6 +93,10 @@ final class FlightMemory {
     static void end(MemorySegment slot, long ended, boolean captured) {
         slot.set(JAVA_BYTE, AT_CAPTURED, (byte) (captured ? 1 : 0));
         slot.set(JAVA_LONG, AT_ENDED, ended);
+    }
+
+    static void waits(MemorySegment slot, boolean waits) {
+        slot.set(JAVA_BYTE, AT_WAITS, (byte) (waits ? 1 : 0));
     }
 
     static void calledAt(MemorySegment slot, byte[] text) {
@@ -123,6 +129,7 @@ final class FlightMemory {
                 text(copy, AT_CALLED_AT, CALLED_AT),
                 copy.get(JAVA_LONG, AT_BEGAN),
                 copy.get(JAVA_LONG, AT_ENDED),
+                copy.get(JAVA_BYTE, AT_WAITS) != 0,
                 copy.get(JAVA_BYTE, AT_CAPTURED) != 0,
                 copy.get(JAVA_INT, AT_REPLAY));
     }
@@ -131,6 +138,7 @@ final class FlightMemory {
     static void write(MemorySegment slot, FlightEntry e) {
         begin(slot, e.ticket(), e.number(), e.operation(), e.beganNanos(), e.replay(), fixed(e.among(), AMONG));
         end(slot, e.endedNanos(), e.captured());
+        waits(slot, e.waits());
         calledAt(slot, fixed(e.calledAt(), CALLED_AT));
     }
 

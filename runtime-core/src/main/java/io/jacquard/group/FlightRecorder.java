@@ -72,8 +72,9 @@ public final class FlightRecorder {
         Path file = file(directory, rank);
         try {
             Files.createDirectories(directory);
+            Files.deleteIfExists(file); // whoever has it open keeps what is in it
             try (FileChannel channel = FileChannel.open(
-                    file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+                    file, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
                 channel.write(ByteBuffer.allocate(BYTES), 0); // a full disk says so here, not at a memory access
                 MemorySegment memory = channel.map(FileChannel.MapMode.READ_WRITE, 0, BYTES, Arena.ofAuto());
                 memory.set(JAVA_INT, AT_RANK, rank);
@@ -176,7 +177,7 @@ public final class FlightRecorder {
         }
 
         FlightEntry entry(Operation operation, long place, int replay) {
-            return new FlightEntry(begun, words, place, operation, "", 0, 0, false, replay);
+            return new FlightEntry(begun, words, place, operation, "", 0, 0, false, false, replay);
         }
 
         /// Its collectives count from here on.
@@ -211,6 +212,13 @@ public final class FlightRecorder {
             }
         }
 
+        void waits(long ticket, boolean waits) {
+            MemorySegment slot = slot(ticket);
+            if (FlightMemory.holds(slot, ticket)) {
+                FlightMemory.waits(slot, waits);
+            }
+        }
+
         void locate(long ticket, String calledAt) {
             if (!calledAt.isEmpty() && FlightMemory.holds(slot(ticket), ticket)) {
                 FlightMemory.calledAt(slot(ticket), FlightMemory.fixed(calledAt, FlightMemory.CALLED_AT));
@@ -222,7 +230,8 @@ public final class FlightRecorder {
         return slots[(int) (ticket % SLOTS)];
     }
 
-    /// The newest operations, oldest first, at most `most`; those that have not ended before others.
+    /// The newest operations, oldest first, at most `most`; before others the one that the rank waits in, and those
+    /// that have not ended.
     public List<FlightEntry> last(int most) {
         return last(slots, most);
     }
@@ -235,7 +244,9 @@ public final class FlightRecorder {
                 all.add(entry);
             }
         }
-        all.sort(Comparator.comparing(FlightEntry::isOpen).thenComparingLong(FlightEntry::ticket));
+        all.sort(Comparator.comparing(FlightEntry::waits)
+                .thenComparing(FlightEntry::isOpen)
+                .thenComparingLong(FlightEntry::ticket));
         return all.subList(Math.max(0, all.size() - most), all.size()).stream()
                 .sorted(Comparator.comparingLong(FlightEntry::ticket))
                 .toList();

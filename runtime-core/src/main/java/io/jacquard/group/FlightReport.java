@@ -77,7 +77,8 @@ public final class FlightReport {
         RankState s = alike.getFirst();
         FlightEntry place = s.place();
         long longest = alike.stream().mapToLong(RankState::quietNanos).max().orElse(0);
-        long more = s.flights().stream().filter(FlightEntry::isOpen).count() - 1;
+        long more =
+                s.flights().stream().filter(f -> f.isOpen() && !f.equals(place)).count();
         return List.of(
                 Ranks.list(ranks(alike)),
                 s.words(),
@@ -163,7 +164,7 @@ public final class FlightReport {
     }
 
     private static RankState state(int rank, @Nullable Doing doing, List<FlightEntry> flights) {
-        boolean inside = flights.stream().anyMatch(FlightEntry::isOpen);
+        boolean inside = flights.stream().anyMatch(FlightEntry::waits);
         Doing what = doing != null ? doing : inside ? Doing.WAITS : Doing.COMPUTES;
         RankState s = new RankState(rank, what, 0, 0, flights, "");
         FlightEntry place = s.place();

@@ -1,16 +1,16 @@
 package io.jacquard.group;
 
+import io.jacquard.group.Operation.Kind;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Ranks as threads of this JVM, each with a session of its own. They read each other's tensors where these lie, with
@@ -20,15 +20,14 @@ import org.jspecify.annotations.Nullable;
 /// A sum over n ranks is split: each rank adds up its n-th part, rank 0's first, and the others copy it. So every rank
 /// does the same work, an element is always added in the same order, and is the same on all ranks.
 public final class LocalGroup implements Group {
-    /// How long a rank waits for another that does not come.
-    public static final Duration TIMEOUT = Duration.ofSeconds(30);
-
     /// Elements summed at once, 1 MiB of F32: it stays in a core's second-level cache while all ranks' are added,
     /// and a sum needs no memory that grows with its operands.
     private static final long PIECE = 1 << 18;
 
+    private final Crew crew;
     private final Meeting meeting;
     private final int rank;
+    private final FlightRecorder.Track track;
     private @Nullable Messages gathering;
 
     private record Messages(List<Pending> receives, List<Pending> sends) implements Pending {
@@ -39,53 +38,49 @@ public final class LocalGroup implements Group {
         }
     }
 
-    private LocalGroup(Meeting meeting, int rank) {
+    private LocalGroup(Crew crew, Meeting meeting, int rank) {
+        this.crew = crew;
         this.meeting = meeting;
         this.rank = rank;
+        this.track = crew.recorder(meeting.member(rank)).track(meeting.words());
     }
 
     /// Runs `work` once in each of `ranks` threads, this one among them, and returns when all have ended. The
-    /// first failure ends the others and is thrown again.
+    /// first failure ends the others and is thrown again; if it is that ranks wait in vain, with a [FlightReport].
     public static void run(int ranks, Consumer<Group> work) {
-        run(ranks, TIMEOUT, work);
+        run(ranks, Watch.DEFAULT, work);
     }
 
     /// As [#run], with another patience for ranks that do not come.
-    public static void run(int ranks, Duration timeout, Consumer<Group> work) {
+    public static void run(int ranks, Watch watch, Consumer<Group> work) {
         if (ranks < 1) {
             throw new IllegalArgumentException("group: " + ranks + " ranks; expected at least 1");
         }
-        Meeting meeting = new Meeting(ranks, timeout);
-        AtomicReference<@Nullable Throwable> first = new AtomicReference<>();
-        AtomicReference<@Nullable Throwable> told = new AtomicReference<>();
+        Crew crew = new Crew(ranks, watch);
+        Meeting meeting = new Meeting(crew, IntStream.range(0, ranks).toArray());
+        crew.start(meeting::abort);
         List<Thread> threads = new ArrayList<>();
         for (int r = 1; r < ranks; r++) {
-            LocalGroup group = new LocalGroup(meeting, r);
-            threads.add(Thread.ofPlatform().name("rank " + r).start(() -> one(group, work, first, told)));
+            LocalGroup group = new LocalGroup(crew, meeting, r);
+            threads.add(Thread.ofPlatform().name("rank " + r).start(() -> one(group, work)));
         }
-        one(new LocalGroup(meeting, 0), work, first, told);
+        one(new LocalGroup(crew, meeting, 0), work);
         for (Thread t : threads) {
             joined(t);
         }
-        switch (first.get() == null ? told.get() : first.get()) {
-            case null -> {}
-            case RuntimeException e -> throw e;
-            case Error e -> throw e;
-            case Throwable t -> throw new AssertionError(t);
-        }
+        crew.end();
     }
 
-    /// The rank whose failure ended the group may be slower to end than those who are told.
-    private static void one(
-            LocalGroup group,
-            Consumer<Group> work,
-            AtomicReference<@Nullable Throwable> first,
-            AtomicReference<@Nullable Throwable> told) {
+    private static void one(LocalGroup group, Consumer<Group> work) {
+        group.crew.begins(group.rank);
         try {
             work.accept(group);
+            group.crew.ends(group.rank);
         } catch (RuntimeException | Error e) {
-            (group.meeting.endedWith(e.getMessage()) ? told : first).compareAndSet(null, e);
-            group.abort("group: rank " + group.rank + " failed: " + e.getMessage());
+            String why = group.crew.fails(group.rank, e);
+            if (why != null) {
+                group.abort(why);
+            }
         }
     }
 
@@ -115,8 +110,11 @@ public final class LocalGroup implements Group {
 
     @Override
     public Group split(int color) {
-        Meeting.Seat seat = meeting.split(rank, color);
-        return new LocalGroup(seat.meeting(), seat.rank());
+        Flight flight = begin(Operation.of(Kind.SPLIT));
+        flight.enter();
+        Meeting.Seat seat = meeting.split(rank, color, flight);
+        flight.leave();
+        return new LocalGroup(crew, seat.meeting(), seat.rank());
     }
 
     // ---- collectives
@@ -125,10 +123,10 @@ public final class LocalGroup implements Group {
     public Pending allReduce(Tensor tensor) {
         Sizes.floating("allReduce", tensor);
         Tensor[][] pieces = pieces(parts(tensor));
-        String operation = "all-reduce " + tensor;
-        return exchange(operation, flat(pieces), () -> {
+        Flight flight = begin(Operation.of(Kind.ALL_REDUCE, tensor));
+        return exchange(flight, flat(pieces), () -> {
             sum(pieces[rank], pieces);
-            devicesMeet(operation);
+            inOrder(() -> meeting.arrive(rank, flight));
             int i = 0;
             for (int r = 0; r < pieces.length; r++) {
                 for (Tensor piece : pieces[r]) {
@@ -146,7 +144,7 @@ public final class LocalGroup implements Group {
         Sizes.floating("reduceScatter", in);
         Sizes.whole("reduceScatter", in, out, size());
         Tensor[][] pieces = pieces(parts(in));
-        return exchange("reduce-scatter " + in, flat(pieces), () -> sum(pieces(out), pieces));
+        return exchange(begin(Operation.of(Kind.REDUCE_SCATTER, in)), flat(pieces), () -> sum(pieces(out), pieces));
     }
 
     /// `out` = the sum of this rank's pieces over all ranks: `out` may lie in an operand.
@@ -192,7 +190,7 @@ public final class LocalGroup implements Group {
     public Pending allGather(Tensor out, Tensor in) {
         Sizes.whole("allGather", out, in, size());
         Tensor[] parts = parts(out);
-        return exchange("all-gather " + in, new Tensor[] {in}, () -> {
+        return exchange(begin(Operation.of(Kind.ALL_GATHER, in)), new Tensor[] {in}, () -> {
             for (int r = 0; r < parts.length; r++) {
                 copy(parts[r], meeting.part(r, 0));
             }
@@ -203,7 +201,7 @@ public final class LocalGroup implements Group {
     public Pending broadcast(Tensor tensor, int root) {
         Sizes.rank("broadcast", root, size());
         return exchange(
-                "broadcast of rank " + root + "'s " + tensor,
+                begin(Operation.of(Kind.BROADCAST, tensor, root)),
                 new Tensor[] {tensor},
                 () -> copy(tensor, meeting.part(root, 0)));
     }
@@ -212,7 +210,7 @@ public final class LocalGroup implements Group {
     public Pending allToAll(Tensor out, Tensor in) {
         Sizes.exchange(out, in, size());
         Tensor[] to = parts(out);
-        return exchange("all-to-all " + in, parts(in), () -> {
+        return exchange(begin(Operation.of(Kind.ALL_TO_ALL, in)), parts(in), () -> {
             for (int r = 0; r < to.length; r++) {
                 copy(to[r], meeting.part(r, rank));
             }
@@ -221,25 +219,32 @@ public final class LocalGroup implements Group {
 
     @Override
     public void barrier() {
-        exchange("barrier", new Tensor[0], () -> {});
+        exchange(begin(Operation.of(Kind.BARRIER)), new Tensor[0], () -> {});
     }
 
     /// The threads meet to see each other's tensors while they launch, the devices before and after they read them:
     /// at a replay, only the devices do.
-    private Pending exchange(String operation, Tensor[] mine, Runnable launches) {
-        if (gathering != null) {
-            throw new IllegalStateException("group: grouped() takes sends and receives only");
-        }
-        meeting.meet(rank, operation, mine);
-        devicesMeet(operation);
+    private Pending exchange(Flight flight, Tensor[] mine, Runnable launches) {
+        meeting.meet(rank, flight, mine);
+        inOrder(() -> {
+            flight.enter();
+            meeting.arrive(rank, flight);
+        });
         reading(launches);
-        inOrder(() -> meeting.depart(rank, operation));
-        meeting.leave(rank);
+        inOrder(() -> {
+            meeting.depart(rank, flight);
+            flight.leave();
+        });
+        meeting.leave(rank, flight);
+        flight.returned();
         return Pending.DONE;
     }
 
-    private void devicesMeet(String operation) {
-        inOrder(() -> meeting.arrive(rank, operation));
+    private Flight begin(Operation operation) {
+        if (gathering != null && operation.kind().isCollective()) {
+            throw new IllegalStateException("group: grouped() takes sends and receives only");
+        }
+        return track.begin(operation);
     }
 
     /// If a launch fails, this rank reads no more, and nobody need wait for that.
@@ -279,11 +284,19 @@ public final class LocalGroup implements Group {
     @Override
     public Pending send(Tensor tensor, int to) {
         Sizes.other("send", to, rank, size());
+        Flight flight = begin(Operation.of(Kind.SEND, tensor, to));
         Meeting.Mail mail = meeting.post(rank, to, tensor);
-        inOrder(() -> meeting.ready(mail));
+        inOrder(() -> {
+            flight.enter();
+            meeting.ready(mail);
+        });
+        flight.returned();
         Pending send = pending(() -> {
-            inOrder(() -> meeting.waitUntilTaken(mail));
-            meeting.waitUntilOpened(mail);
+            inOrder(() -> {
+                meeting.waitUntilTaken(mail, flight);
+                flight.leave();
+            });
+            meeting.waitUntilOpened(mail, flight);
         });
         if (gathering != null) {
             gathering.sends.add(send);
@@ -294,8 +307,9 @@ public final class LocalGroup implements Group {
     @Override
     public Pending receive(Tensor out, int from) {
         Sizes.other("receive", from, rank, size());
+        Flight flight = begin(Operation.of(Kind.RECEIVE, out, from));
         Meeting.Mail mail = meeting.expect(from, rank);
-        Pending receive = pending(() -> take(out, mail, from));
+        Pending receive = pending(() -> take(out, mail, from, flight));
         if (gathering != null) {
             gathering.receives.add(receive);
         }
@@ -328,17 +342,24 @@ public final class LocalGroup implements Group {
         };
     }
 
-    private void take(Tensor out, Meeting.Mail mail, int from) {
-        Tensor sent = meeting.waitForTensor(mail);
+    private void take(Tensor out, Meeting.Mail mail, int from, Flight flight) {
+        Tensor sent = meeting.waitForTensor(mail, flight);
         if (out.size() != sent.size() || out.dtype() != sent.dtype()) {
             String why = "group: rank " + from + " sent " + sent + ", rank " + rank + " receives " + out;
             abort(why);
             throw new IllegalStateException(why);
         }
-        inOrder(() -> meeting.waitUntilReady(mail));
+        inOrder(() -> {
+            flight.enter();
+            meeting.waitUntilReady(mail, flight);
+        });
         reading(() -> copy(out, sent));
-        inOrder(() -> meeting.taken(mail));
+        inOrder(() -> {
+            meeting.taken(mail);
+            flight.leave();
+        });
         meeting.opened(mail);
+        flight.returned();
     }
 
     @Override

@@ -1,21 +1,23 @@
 package io.jacquard.group;
 
 import io.jacquard.tensor.Tensor;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Where the threads of a [LocalGroup] meet: one monitor for all of them, since they come together for whole tensors,
 /// not for words.
 final class Meeting {
-    /// What a rank brings: the operation in words, which must be that of the others, and tensors for them to read.
-    private record Call(String operation, long number, Tensor[] parts) {}
+    /// What a rank brings: the operation, which must be that of the others, and tensors for them to read.
+    private record Call(@Nullable Operation operation, long number, Tensor[] parts) {}
 
     record Route(int from, int to) {}
 
@@ -35,7 +37,13 @@ final class Meeting {
     private static final Tensor[] NOTHING = {};
     private static final Deque<Mail> NO_MAIL = new ArrayDeque<>();
 
-    private final long timeoutNanos;
+    /// Longer than most ranks are apart.
+    private static final long SHORT_NANOS = 20_000_000;
+
+    private static final long LONG_NANOS = 10_000_000_000L;
+
+    private final Crew crew;
+    private final int[] members;
     private final Call[] calls;
     private final int[] colors;
     private final boolean[] here;
@@ -47,13 +55,16 @@ final class Meeting {
     private long generation;
     private @Nullable String failure;
 
-    Meeting(int size, Duration timeout) {
-        timeoutNanos = timeout.toNanos();
+    /// @param members the ranks that meet, by their numbers in the crew
+    Meeting(Crew crew, int[] members) {
+        this.crew = crew;
+        this.members = members;
+        int size = members.length;
         calls = new Call[size];
         colors = new int[size];
         here = new boolean[size];
         reads = new boolean[size];
-        Arrays.fill(calls, new Call("nothing", 0, NOTHING));
+        Arrays.fill(calls, new Call(null, 0, NOTHING));
     }
 
     int size() {
@@ -61,25 +72,25 @@ final class Meeting {
     }
 
     /// Waits until all ranks have come with the same operation; then [#part] has what they brought, until [#leave].
-    synchronized void meet(int rank, String operation, Tensor... parts) {
+    synchronized void meet(int rank, Flight flight, Tensor... parts) {
         check();
-        calls[rank] = new Call(operation, calls[rank].number + 1, parts);
-        gather(rank);
+        calls[rank] = new Call(flight.operation(), calls[rank].number + 1, parts);
+        gather(rank, flight);
     }
 
     /// Waits until the devices of all ranks have come to the operation. From here on this rank reads the others'
     /// tensors, until it calls this or [#depart].
-    synchronized void arrive(int rank, String operation) {
-        depart(rank, operation);
+    synchronized void arrive(int rank, Flight flight) {
+        depart(rank, flight);
         startReading(rank);
     }
 
     /// As [#arrive], and nobody reads any more.
-    synchronized void depart(int rank, String operation) {
+    synchronized void depart(int rank, Flight flight) {
         stopReading(rank);
         check();
-        calls[rank] = new Call(operation, calls[rank].number, calls[rank].parts);
-        gather(rank);
+        calls[rank] = new Call(flight.operation(), calls[rank].number, calls[rank].parts);
+        gather(rank, flight);
     }
 
     private void startReading(int rank) {
@@ -94,22 +105,25 @@ final class Meeting {
     }
 
     /// Waits until all ranks have launched what reads the others' tensors.
-    synchronized void leave(int rank) {
+    synchronized void leave(int rank, Flight flight) {
         check();
-        gather(rank);
+        gather(rank, flight);
     }
 
-    private void gather(int rank) {
+    private void gather(int rank, Flight flight) {
         here[rank] = true;
         arrived++;
         if (arrived < calls.length) {
             long mine = generation;
-            await(() -> generation != mine, () -> missing(calls[rank].operation));
+            await(rank, flight, () -> generation != mine, this::missing);
             return;
         }
         for (Call c : calls) {
-            if (!c.operation.equals(calls[rank].operation)) {
-                abort("group: ranks came to different operations: " + all());
+            if (!flight.operation().equals(c.operation)) {
+                crew.waits(members[rank], flight, List::of);
+                abort(FlightReport.different(
+                        Arrays.stream(members).mapToObj(crew::state).toList()));
+                crew.waitsNoMore(members[rank], flight);
                 check();
             }
         }
@@ -147,11 +161,8 @@ final class Meeting {
         return m;
     }
 
-    synchronized Tensor waitForTensor(Mail m) {
-        await(
-                () -> m.tensor != null,
-                () -> "group: rank " + m.route.from + " sent nothing to rank " + m.route.to + " within " + seconds()
-                        + "; last operations: " + all());
+    synchronized Tensor waitForTensor(Mail m, Flight flight) {
+        await(m.route.to, flight, () -> m.tensor != null, () -> world(m.route.from));
         return Objects.requireNonNull(m.tensor);
     }
 
@@ -161,8 +172,8 @@ final class Meeting {
         notifyAll();
     }
 
-    synchronized void waitUntilOpened(Mail m) {
-        await(() -> m.opened, () -> notReceived(m));
+    synchronized void waitUntilOpened(Mail m, Flight flight) {
+        await(m.route.from, flight, () -> m.opened, () -> world(m.route.to));
     }
 
     /// The sender's device has made the tensor.
@@ -172,11 +183,8 @@ final class Meeting {
     }
 
     /// From here on the receiver reads the tensor, until [#taken].
-    synchronized void waitUntilReady(Mail m) {
-        await(
-                () -> m.ready > 0,
-                () -> "group: what rank " + m.route.from + " sends to rank " + m.route.to + ", " + m.tensor
-                        + ", was not ready within " + seconds() + "; last operations: " + all());
+    synchronized void waitUntilReady(Mail m, Flight flight) {
+        await(m.route.to, flight, () -> m.ready > 0, () -> world(m.route.from));
         m.ready--;
         startReading(m.route.to);
     }
@@ -187,51 +195,53 @@ final class Meeting {
         stopReading(m.route.to);
     }
 
-    synchronized void waitUntilTaken(Mail m) {
-        await(() -> m.taken > 0, () -> notReceived(m));
+    synchronized void waitUntilTaken(Mail m, Flight flight) {
+        await(m.route.from, flight, () -> m.taken > 0, () -> world(m.route.to));
         m.taken--;
     }
 
-    private String notReceived(Mail m) {
-        return "group: rank " + m.route.to + " did not receive what rank " + m.route.from + " sent, " + m.tensor
-                + ", within " + seconds() + "; last operations: " + all();
-    }
-
-    private String seconds() {
-        return timeoutNanos / 1_000_000_000 + " s";
+    private List<Integer> world(int rank) {
+        return List.of(members[rank]);
     }
 
     /// A seat in a meeting.
     record Seat(Meeting meeting, int rank) {}
 
     /// The seat of `rank` among those who bring the same color.
-    synchronized Seat split(int rank, int color) {
+    synchronized Seat split(int rank, int color, Flight flight) {
         colors[rank] = color;
-        meet(rank, "split");
-        int members = 0;
-        int before = 0;
-        for (int r = 0; r < colors.length; r++) {
-            members += colors[r] == color ? 1 : 0;
-            before += colors[r] == color && r < rank ? 1 : 0;
-        }
-        int seats = members;
+        meet(rank, flight);
+        int[] alike = IntStream.range(0, colors.length)
+                .filter(r -> colors[r] == color)
+                .toArray();
         Meeting part = splits.computeIfAbsent(calls[rank].number, _ -> new HashMap<>())
-                .computeIfAbsent(color, _ -> new Meeting(seats, Duration.ofNanos(timeoutNanos)));
-        leave(rank);
-        return new Seat(part, before);
+                .computeIfAbsent(
+                        color,
+                        _ -> new Meeting(
+                                crew, Arrays.stream(alike).map(r -> members[r]).toArray()));
+        leave(rank, flight);
+        return new Seat(part, Arrays.binarySearch(alike, rank));
+    }
+
+    /// The members in words; empty if they are all.
+    String words() {
+        return members.length == crew.size()
+                ? ""
+                : Ranks.words(Arrays.stream(members).boxed().toList());
+    }
+
+    /// The number in the crew of a member.
+    int member(int rank) {
+        return members[rank];
     }
 
     /// The first reason stays. When this returns, nobody reads the tensors of a rank whose memory ends.
     synchronized void abort(String why) {
+        crew.failed(why);
         failure = failure == null ? why : failure;
         notifyAll();
         waitForReaders();
         splits().forEach(m -> m.abort(why));
-    }
-
-    /// Whether this meeting, or one that was split off, ended with these words.
-    synchronized boolean endedWith(@Nullable String why) {
-        return failure != null && failure.equals(why) || splits().anyMatch(m -> m.endedWith(why));
     }
 
     private Stream<Meeting> splits() {
@@ -242,28 +252,34 @@ final class Meeting {
         boolean holds();
     }
 
-    private interface Text {
-        String get();
-    }
-
-    private void await(Condition condition, Text late) {
-        boolean interrupted = sleep(() -> condition.holds() || failure != null, System.nanoTime() + timeoutNanos);
+    /// The crew sees how long it takes, and ends it if there is no hope.
+    private void await(int rank, Flight flight, Condition condition, Supplier<List<Integer>> others) {
+        boolean interrupted = false;
         if (!condition.holds() && failure == null) {
-            abort(
-                    interrupted
-                            ? "group: a rank was interrupted while it waited for others; last operations: " + all()
-                            : late.get());
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
+            crew.waits(members[rank], flight, () -> missing(condition, others));
+            interrupted = sleep(() -> condition.holds() || failure != null, SHORT_NANOS);
+            while (!condition.holds() && failure == null && !interrupted) {
+                flight.locate();
+                interrupted = sleep(() -> condition.holds() || failure != null, LONG_NANOS);
+            }
+            if (interrupted) {
+                abort("group: rank " + members[rank] + " was interrupted in " + flight);
+                Thread.currentThread().interrupt();
+            }
+            crew.waitsNoMore(members[rank], flight);
         }
         if (!condition.holds()) {
             check();
         }
     }
 
+    private synchronized List<Integer> missing(Condition condition, Supplier<List<Integer>> others) {
+        return condition.holds() || failure != null ? List.of() : others.get();
+    }
+
     /// Until the condition holds, or the time is over, or the thread was interrupted: then it is true.
-    private boolean sleep(Condition condition, long deadline) {
+    private boolean sleep(Condition condition, long nanos) {
+        long deadline = System.nanoTime() + nanos;
         for (long left = 1; left > 0 && !condition.holds(); ) {
             left = (deadline - System.nanoTime() + 999_999) / 1_000_000;
             try {
@@ -278,8 +294,7 @@ final class Meeting {
     /// A rank that fails frees its memory, which another may be reading just now.
     private void waitForReaders() {
         boolean interrupted = false;
-        long deadline = System.nanoTime() + timeoutNanos;
-        while (sleep(() -> !anyReads(), deadline)) {
+        while (sleep(() -> !anyReads(), crew.watch().timeout().toNanos())) {
             interrupted = true;
         }
         if (interrupted) {
@@ -303,28 +318,12 @@ final class Meeting {
         }
     }
 
-    private String missing(String operation) {
-        StringBuilder absent = new StringBuilder();
-        for (int r = 0; r < here.length; r++) {
-            if (!here[r]) {
-                absent.append(absent.isEmpty() ? "rank " : ", rank ").append(r);
-            }
-        }
-        return "group: " + absent + " did not come to " + operation + " within " + seconds() + "; last operations: "
-                + all();
-    }
-
-    private String all() {
-        StringBuilder text = new StringBuilder();
-        for (int r = 0; r < calls.length; r++) {
-            text.append(r == 0 ? "" : "; ")
-                    .append("rank ")
-                    .append(r)
-                    .append(" #")
-                    .append(calls[r].number)
-                    .append(' ')
-                    .append(calls[r].operation);
-        }
-        return text.toString();
+    /// Who has not come, by their numbers in the crew.
+    private List<Integer> missing() {
+        return IntStream.range(0, here.length)
+                .filter(r -> !here[r])
+                .map(r -> members[r])
+                .boxed()
+                .toList();
     }
 }

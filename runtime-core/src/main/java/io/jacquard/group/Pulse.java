@@ -28,6 +28,7 @@ public final class Pulse {
     private static final long PAUSES_PER_COLLECTION = 4;
 
     private static final int FRAMES = 3;
+    private static final String[] JDK = {"java.", "jdk.", "sun.", "com.sun."};
 
     private record Sample(
             long nanos, boolean runs, long begun, long tensors, long bytes, long pauses, long collections) {}
@@ -122,7 +123,7 @@ public final class Pulse {
     public String where() {
         List<String> frames = new ArrayList<>();
         for (StackTraceElement e : thread.getStackTrace()) {
-            if (frames.size() < FRAMES && !isJdk(e.getClassName())) {
+            if (frames.size() < FRAMES && !isNotShown(e.getClassName())) {
                 String type = e.getClassName().substring(e.getClassName().lastIndexOf('.') + 1);
                 frames.add(type + "." + e.getMethodName() + "(" + e.getFileName() + ":" + e.getLineNumber() + ")");
             }
@@ -130,7 +131,9 @@ public final class Pulse {
         return frames.stream().collect(Collectors.joining(" < "));
     }
 
-    private static boolean isJdk(String type) {
-        return Arrays.stream(new String[] {"java.", "jdk.", "sun.", "com.sun."}).anyMatch(type::startsWith);
+    private static boolean isNotShown(String type) {
+        return type.equals(Pulse.class.getName())
+                || type.equals(Crew.class.getName())
+                || Arrays.stream(JDK).anyMatch(type::startsWith);
     }
 }

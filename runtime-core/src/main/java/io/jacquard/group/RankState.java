@@ -46,10 +46,10 @@ public record RankState(
     private static final int FLIGHTS = 6;
     private static final Doing[] DOINGS = Doing.values();
 
-    /// Where the rank is: the oldest operation that has not ended, or the newest one; null if it had none.
+    /// Where the rank is: the operation that it waits in, or the newest one; null if it had none.
     public @Nullable FlightEntry place() {
         for (FlightEntry f : flights) {
-            if (f.isOpen()) {
+            if (f.waits()) {
                 return f;
             }
         }
@@ -59,7 +59,7 @@ public record RankState(
     /// `waits in`, `computes after`.
     String words() {
         FlightEntry place = place();
-        boolean inside = place != null && (place.isOpen() || doing == Doing.UNKNOWN);
+        boolean inside = place != null && (place.waits() || doing == Doing.UNKNOWN);
         return doing.word + (place == null ? "" : inside ? " in" : " after");
     }
 

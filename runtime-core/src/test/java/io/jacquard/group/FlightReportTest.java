@@ -25,12 +25,13 @@ final class FlightReportTest {
 
     private static FlightEntry sum(long number, boolean open) {
         Operation sum = new Operation(Kind.ALL_REDUCE, Shape.of(100_000), DType.F32, 0);
-        return new FlightEntry(number, "", number, sum, "Step.java:31", 1_000_000, open ? 0 : 3_500_000, false, 0);
+        return new FlightEntry(
+                number, "", number, sum, "Step.java:31", 1_000_000, open ? 0 : 3_500_000, open, false, 0);
     }
 
-    private static FlightEntry message(boolean open) {
+    private static FlightEntry message(boolean open, boolean waits) {
         Operation receive = new Operation(Kind.RECEIVE, Shape.of(8), DType.BF16, 2);
-        return new FlightEntry(3, "ranks 2, 3", 0, receive, "", 1_000_000, open ? 0 : 2_000_000, false, 5);
+        return new FlightEntry(3, "ranks 2, 3", 0, receive, "", 1_000_000, open ? 0 : 2_000_000, waits, false, 5);
     }
 
     private static RankState state(int rank, Doing doing, double quiet, double circling, FlightEntry... flights) {
@@ -61,13 +62,13 @@ final class FlightReportTest {
     @Test
     void whatRanksDoIsInWords() {
         List<RankState> states = List.of(
-                state(0, Doing.WAITS, 3, 0, message(true), message(true), sum(4, false)),
+                state(0, Doing.WAITS, 3, 0, message(true, false), message(true, true), sum(4, false)),
                 state(1, Doing.COMPUTES, 61.5, 0, sum(20, false)),
                 state(2, Doing.COMPUTES, 0.04, 0),
                 state(3, Doing.SILENT, 3, 0, sum(20, false), sum(21, true)),
                 state(4, Doing.UNKNOWN, 3, 0, sum(20, false)),
                 state(5, Doing.ENDED, 3, 0, sum(20, false)),
-                state(6, Doing.FAILED, 3, 0, message(true)));
+                state(6, Doing.FAILED, 3, 0, message(true, true)));
         assertEquals("""
                 group: because
                   ranks  what             for     operation                                                            called at
@@ -89,7 +90,7 @@ final class FlightReportTest {
                         + " BF16 from rank 2; rank 3 none",
                 FlightReport.different(List.of(
                         state(0, Doing.WAITS, 0, 0, sum(21, true)),
-                        state(1, Doing.WAITS, 0, 0, message(true)),
+                        state(1, Doing.WAITS, 0, 0, message(true, true)),
                         state(2, Doing.WAITS, 0, 0, sum(21, true)),
                         state(3, Doing.WAITS, 0, 0))));
     }
@@ -152,7 +153,9 @@ final class FlightReportTest {
         FlightReport.write(
                 directory.resolve("new"),
                 "group: because",
-                List.of(state(0, Doing.WAITS, 1, 0, message(false), sum(21, true)), state(1, Doing.ENDED, 1, 0)));
+                List.of(
+                        state(0, Doing.WAITS, 1, 0, message(false, false), sum(21, true)),
+                        state(1, Doing.ENDED, 1, 0)));
         assertEquals("""
                 group: because
 
@@ -170,6 +173,7 @@ final class FlightReportTest {
             Flight flight =
                     FlightRecorder.in(directory, r, r < 2 ? 2 : 3).track("").begin(Operation.of(Kind.BARRIER));
             flight.enter();
+            flight.waits(r == 0);
             if (r == 1) {
                 flight.leave();
             }

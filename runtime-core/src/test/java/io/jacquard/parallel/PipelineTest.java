@@ -1,6 +1,7 @@
 package io.jacquard.parallel;
 
 import io.jacquard.group.LocalGroup;
+import io.jacquard.group.Watch;
 import io.jacquard.parallel.CutModel.Features;
 import io.jacquard.parallel.CutModel.Result;
 import io.jacquard.tensor.Session;
@@ -51,7 +52,7 @@ final class PipelineTest {
     @MethodSource("cases")
     void trainsAsOneRank(Schedule schedule, Features f) {
         Result whole = whole(f.plain());
-        LocalGroup.run(schedule.ranks(), Duration.ofSeconds(10), g -> {
+        LocalGroup.run(schedule.ranks(), Watch.of(Duration.ofSeconds(10)), g -> {
             try (Session session = Session.open("cpu")) {
                 CutModel.train(session, g, f, schedule).assertSame(whole);
             }

@@ -3,6 +3,7 @@ package io.jacquard.cuda;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.group.LocalGroup;
+import io.jacquard.group.Watch;
 import io.jacquard.parallel.MeshRun;
 import io.jacquard.parallel.MeshRun.Difference;
 import io.jacquard.parallel.MeshRun.Result;
@@ -57,7 +58,7 @@ final class CudaTopologiesTest {
             }
         });
         MeshRun many = new MeshRun(s, STEPS);
-        LocalGroup.run(s.topology().ranks(), Duration.ofMinutes(2), g -> {
+        LocalGroup.run(s.topology().ranks(), Watch.of(Duration.ofMinutes(2)), g -> {
             try (Session _ = EmulatedDevice.open(90)) {
                 many.run(g);
             }
