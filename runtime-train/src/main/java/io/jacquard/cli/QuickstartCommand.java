@@ -170,7 +170,7 @@ final class QuickstartCommand implements Callable<Integer> {
                         seconds[(int) s.step()] = s.seconds();
                     }
                 });
-        ranks.run(Objects.requireNonNull(spec).commandLine(), trainer::start);
+        ranks.run(Objects.requireNonNull(spec).commandLine(), device, trainer::start);
         AtomicFiles.deleteTree(trial);
         // The first half warms up the JVM's compiler.
         double perStep = (seconds[TRIAL_STEPS] - seconds[TRIAL_STEPS / 2]) / (TRIAL_STEPS - TRIAL_STEPS / 2);

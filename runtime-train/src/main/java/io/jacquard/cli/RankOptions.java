@@ -1,12 +1,10 @@
 package io.jacquard.cli;
 
 import io.jacquard.group.Group;
-import io.jacquard.group.LocalGroup;
-import io.jacquard.group.SoloGroup;
 import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.launch.Launcher;
-import io.jacquard.mpi.MpiGroup;
+import io.jacquard.ranks.Ranks;
 import io.jacquard.train.Trainer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -16,13 +14,13 @@ import picocli.CommandLine;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
-/// Who trains: this process alone, several threads of it, or the processes that a launcher has started.
+/// Who trains: this process alone, several threads of it, or the processes that a launcher has started ([Ranks]).
 final class RankOptions {
     @Option(
             names = "--ranks",
             paramLabel = "N",
-            description = "Ranks to train with, as threads of this process (default: 1). Under mpirun, srun and other"
-                    + " launchers each process is a rank. parallel.* says how ranks share the work.")
+            description = "Ranks in this process, as threads (default: 1). Under mpirun, srun and other launchers there"
+                    + " are as many in each process. parallel.* says how ranks share the work.")
     private @Nullable Integer ranks;
 
     /// What one rank does.
@@ -31,26 +29,13 @@ final class RankOptions {
         Trainer.Outcome run(Group world) throws IOException;
     }
 
-    /// Runs `work` on every rank.
+    /// Runs `work` on every rank, each with a session of its device.
     ///
     /// @return what it returned on rank 0; null in a process of other ranks
-    Trainer.@Nullable Outcome run(CommandLine command, Work work) throws IOException {
-        Launch launch = Launch.here();
+    Trainer.@Nullable Outcome run(CommandLine command, String device, Work work) throws IOException {
         AtomicReference<Trainer.@Nullable Outcome> outcome = new AtomicReference<>();
         try {
-            if (launch.launcher() != Launcher.NONE) {
-                if (ranks != null) {
-                    throw new ParameterException(
-                            command,
-                            "--ranks " + ranks + ": this process is " + launch
-                                    + "; its launcher says how many ranks there are");
-                }
-                MpiGroup.run(launch, Watch.DEFAULT, world -> keep(world, work, outcome));
-            } else if (count(command) == 1) {
-                keep(new SoloGroup(), work, outcome);
-            } else {
-                LocalGroup.run(count(command), world -> keep(world, work, outcome));
-            }
+            Ranks.run(Launch.here(), device, count(command), Watch.DEFAULT, world -> keep(world, work, outcome));
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }

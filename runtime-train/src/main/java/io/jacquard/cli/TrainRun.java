@@ -28,7 +28,7 @@ final class TrainRun {
         };
         return Interrupts.during(stop, () -> {
             Trainer.Outcome outcome =
-                    ranks.run(command, world -> resume ? trainer.resume(world) : trainer.start(world));
+                    ranks.run(command, config.device(), world -> resume ? trainer.resume(world) : trainer.start(world));
             if (outcome != null) { // while a signal still waits for it
                 tell(terminal, config, outcome);
                 if (json) {

@@ -73,11 +73,13 @@ public final class Trainer {
     /// @throws IllegalArgumentException if the run directory holds a saved state, or the data do not fit
     /// @throws IllegalStateException if too many steps in a row were not finite
     public Outcome start() throws IOException {
-        return start(new SoloGroup());
+        try (Session _ = Session.open(config.device())) {
+            return start(new SoloGroup());
+        }
     }
 
-    /// As [#start()], as one of the ranks of `world`, which the configuration's `parallel` arranges. All must call,
-    /// and see the same directories; [TrainListener] hears rank 0 only.
+    /// As [#start()], as one of the ranks of `world`, which the configuration's `parallel` arranges, on the device
+    /// of the current session. All must call, and see the same directories; [TrainListener] hears rank 0 only.
     public Outcome start(Group world) throws IOException {
         return run(world, false);
     }
@@ -85,7 +87,9 @@ public final class Trainer {
     /// Continues from the newest saved state that is complete and undamaged, or from the beginning if there is
     /// none.
     public Outcome resume() throws IOException {
-        return resume(new SoloGroup());
+        try (Session _ = Session.open(config.device())) {
+            return resume(new SoloGroup());
+        }
     }
 
     /// As [#resume()], as one of the ranks of `world`: as many as before, or others.
@@ -115,8 +119,7 @@ public final class Trainer {
         boolean isFirst = world.rank() == 0;
         try (RunDirectory directory =
                         isFirst ? RunDirectory.open(config.run()) : RunDirectory.ofAnotherRank(config.run());
-                TrainingData data = TrainingData.open(config);
-                Session _ = Session.open(config.device())) {
+                TrainingData data = TrainingData.open(config)) {
             Path found = isFirst ? prepare(directory, resumes) : null;
             Path checkpoint = agreed(world, found);
             try (TrainLoop loop = new TrainLoop(config, data, directory, listener, world)) {

@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cli.Main;
-import io.jacquard.group.LocalGroup;
+import io.jacquard.group.Watch;
+import io.jacquard.launch.Launch;
 import io.jacquard.mpi.Mpirun;
+import io.jacquard.ranks.Ranks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -54,7 +56,7 @@ class LaunchedRanksTest {
     })
     void theBitsOfThreads(Mpirun library, int ranks, String overrides) throws IOException {
         TrainConfig threads = config("threads " + library + ranks, overrides);
-        LocalGroup.run(ranks, world -> {
+        Ranks.run(Launch.SOLO, "cpu", ranks, Watch.DEFAULT, world -> {
             try {
                 new Trainer(threads, TrainListener.SILENT).start(world);
             } catch (IOException e) {
@@ -111,6 +113,8 @@ class LaunchedRanksTest {
                 "--config",
                 write(config).toString());
         assertTrue(both.code() != 0, both.output());
-        assertTrue(both.output().contains("its launcher says how many ranks there are"), both.output());
+        assertTrue(
+                both.output().contains("ranks: the engine mpi has one rank in a process, not 2; start 4 processes"),
+                both.output());
     }
 }

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.group.LocalGroup;
+import io.jacquard.group.Watch;
+import io.jacquard.launch.Launch;
+import io.jacquard.ranks.Ranks;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Session;
 import java.io.IOException;
@@ -65,7 +68,7 @@ class RanksTest {
     private static Trainer.Outcome run(int ranks, TrainConfig config, TrainListener listener, boolean resume) {
         AtomicReference<Trainer.@Nullable Outcome> outcome = new AtomicReference<>();
         Trainer trainer = new Trainer(config, listener);
-        LocalGroup.run(ranks, world -> {
+        Ranks.run(Launch.SOLO, "cpu", ranks, Watch.DEFAULT, world -> {
             try {
                 Trainer.Outcome o = resume ? trainer.resume(world) : trainer.start(world);
                 if (world.rank() == 0) {
@@ -127,7 +130,7 @@ class RanksTest {
         trainer[0] = new Trainer(config, listener);
         stop.set(trainer[0]::requestStop);
         AtomicReference<Trainer.@Nullable Outcome> outcome = new AtomicReference<>();
-        LocalGroup.run(ranks, world -> {
+        Ranks.run(Launch.SOLO, "cpu", ranks, Watch.DEFAULT, world -> {
             try {
                 Trainer.Outcome o = trainer[0].start(world);
                 if (world.rank() == 0) {
