@@ -7,6 +7,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 /// A sample of the mutation run; `native/mutations/run` starts the whole of it here.
@@ -51,6 +53,20 @@ final class MutationTest {
         MutationRun run = new MutationRun(nativeFolder, Path.of("target"), false);
         assertEquals(report(run).page(), Files.readString(page));
         assertEquals(List.of(), unexplained(run.kept(), survivors()));
+    }
+
+    @Test
+    void resultsAreOfTheKernelsAsTheyAre() throws IOException {
+        MutationRun run = new MutationRun(nativeFolder, Path.of("target"), false);
+        Set<String> possible = run.families().stream()
+                .flatMap(f -> f.choose(Integer.MAX_VALUE).stream().map(m -> f.name() + " " + m.key()))
+                .collect(Collectors.toSet());
+        List<String> gone = run.kept().stream()
+                .map(v -> v.family() + " " + v.key())
+                .filter(mutant -> !possible.contains(mutant))
+                .toList();
+        assertEquals(
+                List.of(), gone, "their lines have changed: native/mutations/run FAMILY tries such families again");
     }
 
     private MutationReport report(MutationRun run) throws IOException {
