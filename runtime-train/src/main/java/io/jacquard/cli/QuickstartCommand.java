@@ -2,6 +2,7 @@ package io.jacquard.cli;
 
 import io.jacquard.data.Corpus;
 import io.jacquard.data.Prepare;
+import io.jacquard.group.Watch;
 import io.jacquard.io.AtomicFiles;
 import io.jacquard.tensor.DType;
 import io.jacquard.train.ConfigReader;
@@ -170,7 +171,7 @@ final class QuickstartCommand implements Callable<Integer> {
                         seconds[(int) s.step()] = s.seconds();
                     }
                 });
-        ranks.run(Objects.requireNonNull(spec).commandLine(), device, trainer::start);
+        ranks.run(Objects.requireNonNull(spec).commandLine(), device, Watch.DEFAULT, trainer::start);
         AtomicFiles.deleteTree(trial);
         // The first half warms up the JVM's compiler.
         double perStep = (seconds[TRIAL_STEPS] - seconds[TRIAL_STEPS / 2]) / (TRIAL_STEPS - TRIAL_STEPS / 2);

@@ -31,11 +31,12 @@ final class RankOptions {
 
     /// Runs `work` on every rank, each with a session of its device.
     ///
+    /// @param watch where ranks record what they do, and a report goes if they fail
     /// @return what it returned on rank 0; null in a process of other ranks
-    Trainer.@Nullable Outcome run(CommandLine command, String device, Work work) throws IOException {
+    Trainer.@Nullable Outcome run(CommandLine command, String device, Watch watch, Work work) throws IOException {
         AtomicReference<Trainer.@Nullable Outcome> outcome = new AtomicReference<>();
         try {
-            Ranks.run(Launch.here(), device, count(command), Watch.DEFAULT, world -> keep(world, work, outcome));
+            Ranks.run(Launch.here(), device, count(command), watch, world -> keep(world, work, outcome));
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }

@@ -4,6 +4,7 @@ import io.jacquard.train.ConfigReader;
 import io.jacquard.train.ConfigWriter;
 import io.jacquard.train.TrainConfig;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,9 @@ final class TrainCommand implements Callable<Integer> {
     private RankOptions ranks = new RankOptions();
 
     @Mixin
+    private SuperviseOptions supervision = new SuperviseOptions();
+
+    @Mixin
     private DebugOptions debugging = new DebugOptions();
 
     @Option(names = "--resume", description = "Continue the run if its directory holds a saved state.")
@@ -70,6 +74,13 @@ final class TrainCommand implements Callable<Integer> {
             command.getOut().print(ConfigWriter.yaml(config));
             command.getOut().flush();
             return 0;
+        }
+        if (supervision.areGiven(command)) {
+            List<String> arguments = SuperviseOptions.without(
+                    command.getParent().getParseResult().originalArgs());
+            return new Supervisor(
+                            config.run(), supervision.prefix(), arguments, supervision.restarts(), command.getErr())
+                    .supervise();
         }
         TrainRun.run(command, config, ranks, resume, json);
         return 0;

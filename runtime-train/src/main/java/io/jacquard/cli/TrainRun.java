@@ -1,5 +1,6 @@
 package io.jacquard.cli;
 
+import io.jacquard.group.Watch;
 import io.jacquard.io.Json;
 import io.jacquard.train.TrainConfig;
 import io.jacquard.train.Trainer;
@@ -26,9 +27,10 @@ final class TrainRun {
             terminal.line("interrupted: finishing the step and saving");
             trainer.requestStop();
         };
+        Watch watch = Watch.DEFAULT.in(config.run().resolve("ranks"));
         return Interrupts.during(stop, () -> {
-            Trainer.Outcome outcome =
-                    ranks.run(command, config.device(), world -> resume ? trainer.resume(world) : trainer.start(world));
+            Trainer.Outcome outcome = ranks.run(
+                    command, config.device(), watch, world -> resume ? trainer.resume(world) : trainer.start(world));
             if (outcome != null) { // while a signal still waits for it
                 tell(terminal, config, outcome);
                 if (json) {

@@ -83,7 +83,7 @@ class MainTest {
                  --tokenizer --validation --vocabulary
                 quickstart: --debug --device --minutes --ranks --run --steps --sync --text
                 resume: --debug --device --json --ranks --set --sync
-                train: --config --data --debug --device --dry-run --json --ranks --resume --run --set --sync""", all);
+                train: --config --data --debug --device --dry-run --json --launcher --ranks --restarts --resume --run --set --supervise --sync""", all);
     }
 
     private static String options(CommandLine command) {

@@ -13,8 +13,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -116,5 +119,32 @@ class LaunchedRanksTest {
         assertTrue(
                 both.output().contains("ranks: the engine mpi has one rank in a process, not 2; start 4 processes"),
                 both.output());
+    }
+
+    /// A rank that is killed ends all others; what the ranks did last is in the run's directory.
+    @Test
+    void aKilledRankEndsAll() throws Exception {
+        TrainConfig config = config("killed", "training.steps=100000");
+        Path file = write(config);
+        CompletableFuture<Mpirun.Ended> running = CompletableFuture.supplyAsync(
+                () -> Mpirun.OPEN_MPI.run(2, Map.of(), Main.class, "train", "--config", file.toString()));
+        Path metrics = config.run().resolve("metrics.jsonl");
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        while (!(Files.exists(metrics) && Files.size(metrics) > 0) && System.nanoTime() < deadline) {
+            Thread.sleep(20);
+        }
+        ProcessHandle victim = ProcessHandle.current()
+                .descendants()
+                .filter(p -> p.info().command().orElse("").endsWith("java"))
+                .max(Comparator.comparingLong(ProcessHandle::pid))
+                .orElseThrow();
+        long start = System.nanoTime();
+        victim.destroyForcibly();
+        Mpirun.Ended ended = running.get(60, TimeUnit.SECONDS);
+        assertTrue(System.nanoTime() - start < TimeUnit.SECONDS.toNanos(30), ended.output());
+        assertTrue(ended.code() != 0, ended.output());
+        try (var records = Files.list(config.run().resolve("ranks"))) {
+            assertTrue(records.count() >= 2);
+        }
     }
 }

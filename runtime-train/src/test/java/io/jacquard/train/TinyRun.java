@@ -2,15 +2,16 @@ package io.jacquard.train;
 
 import io.jacquard.data.Corpus;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
 /// A model so small that a step takes milliseconds, on text that is easy to learn.
-final class TinyRun {
+public final class TinyRun {
     private TinyRun() {}
 
-    static void prepare(Path directory) throws IOException {
+    public static void prepare(Path directory) throws IOException {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < 3000; i++) {
             text.append("the ")
@@ -46,6 +47,17 @@ final class TinyRun {
                 """)
                 .set("data.directory", directory.resolve("data"), "test")
                 .set("run", directory.resolve(run), "test");
+    }
+
+    /// The configuration as a file.
+    public static Path file(Path directory, String run) {
+        try {
+            Path file = directory.resolve(run + ".yaml");
+            Files.writeString(file, ConfigWriter.yaml(config(directory, run).read()));
+            return file;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     static byte[] weights(Trainer.Outcome outcome) throws IOException {
