@@ -111,10 +111,12 @@ public final class Activity {
             return;
         }
         if (before != null) {
+            before.waits(false);
             before.leave();
         }
         if (runs != null) {
             runs.resume();
+            runs.waits(true);
             moved = System.nanoTime();
         }
         seen = runs;

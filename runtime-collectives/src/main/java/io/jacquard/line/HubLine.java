@@ -143,12 +143,12 @@ public final class HubLine implements Line, AutoCloseable {
             return;
         }
         if (activity.hasFailed()) {
+            lastWords.part();
             watchdog.leave();
         } else {
             watchdog.stop();
         }
         lastWords.disarm();
-        lastWords.part();
         mailbox.close();
     }
 

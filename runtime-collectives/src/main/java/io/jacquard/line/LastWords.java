@@ -81,6 +81,11 @@ public final class LastWords {
         return failure != null && failure.source() == Source.TOLD;
     }
 
+    private boolean hasFound() {
+        Failure failure = activity.failure();
+        return failure != null && failure.source() == Source.FOUND;
+    }
+
     private static void await(BooleanSupplier condition, Duration most) {
         long deadline = System.nanoTime() + most.toNanos();
         while (!condition.getAsBoolean() && System.nanoTime() < deadline) {
@@ -91,8 +96,12 @@ public final class LastWords {
     /// A rank that is a thread of many leaves. If the ranks have failed by what their watchdogs found, one of them
     /// tells people; what its own work has thrown, whoever catches it does.
     public void part() {
+        if (hasFound()) {
+            await(() -> watchdog.states() != null || isTold(), SURVEY);
+            await(this::isTold, DOUBT);
+        }
         Failure failure = activity.failure();
-        if (failure != null && failure.source() == Source.FOUND && activity.claim()) {
+        if (failure != null && hasFound() && activity.claim()) {
             print(failure, null);
         }
     }

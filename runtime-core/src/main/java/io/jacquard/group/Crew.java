@@ -152,7 +152,9 @@ final class Crew {
         over = true;
         Throwable e = first;
         if (e != null) {
-            e.addSuppressed(new IllegalStateException(report(firstWhy)));
+            if (recorders.stream().anyMatch(r -> r.begun() > 0)) { // else this group was not what joined them
+                e.addSuppressed(new IllegalStateException(report(firstWhy)));
+            }
             if (e instanceof Error error) {
                 throw error;
             }
