@@ -110,7 +110,7 @@ public final class Ranks {
             throw new IllegalArgumentException("ranks: the engine local joins the ranks of one process; this is "
                     + launch + "; start one process, or set " + VARIABLE + "=mpi");
         }
-        LocalGroup.run(here, group -> {
+        LocalGroup.run(here, watch, group -> {
             try (Session _ = Session.open(device.toString())) {
                 work.accept(group);
             }

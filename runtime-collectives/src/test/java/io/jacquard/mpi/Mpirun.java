@@ -87,7 +87,7 @@ public enum Mpirun {
         return command;
     }
 
-    /// Runs a command to its end, two minutes at most.
+    /// Runs a command to its end, five minutes at most: a busy machine is slow.
     public static Ended run(List<String> command, Map<String, String> environment) {
         try {
             Path output = Files.createTempFile("ranks", ".txt");
@@ -99,7 +99,7 @@ public enum Mpirun {
             builder.environment().putAll(environment);
             long start = System.nanoTime();
             Process process = builder.start();
-            boolean ended = process.waitFor(120, TimeUnit.SECONDS);
+            boolean ended = process.waitFor(300, TimeUnit.SECONDS);
             double seconds = (System.nanoTime() - start) / 1e9;
             if (!ended) {
                 process.descendants().forEach(ProcessHandle::destroyForcibly);
