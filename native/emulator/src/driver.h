@@ -76,8 +76,16 @@ struct Operation {
 
 Operation kernelOperation(const KernelWork& kernel);
 
+// What a capture has seen, in its order: nodes and events of its branches, one for each stream that took part.
+struct Step {
+    enum class What { NODE, RECORD, WAIT } what;
+    size_t branch;  // 0 is that in which the capture began
+    size_t index;   // of the node or the event
+};
 struct Graph {
     std::vector<std::shared_ptr<Operation>> nodes;  // in an order that is allowed
+    std::vector<Step> steps;
+    size_t branches = 1, events = 0;
 };
 
 void* keepGraph(std::unique_ptr<Graph> graph);  // the handle of a graph that the caller destroys
@@ -86,6 +94,7 @@ struct Stream;
 struct Capture {
     std::unique_ptr<Graph> graph = std::make_unique<Graph>();
     Stream* origin;
+    std::map<Stream*, size_t> branches;  // beside the origin's
     int mode;
     unsigned long thread;  // that began it
     bool invalidated = false;
@@ -107,6 +116,7 @@ struct Event {
     uint64_t position = 0;  // in the stream's work
     std::shared_ptr<Capture> captured;
     Stream* capturedIn = nullptr;
+    size_t mark = 0;  // in the captured graph
     int64_t nanoseconds = 0;
     bool timed = true;
 };
@@ -114,6 +124,10 @@ struct Event {
 Stream* streamOf(void* handle);  // null when there is none
 // Behind everything that the stream has to do; into the graph while it is captured.
 int enqueue(void* stream, Operation operation);
+// The same for a graph's: its branches run beside each other, on the stream and on `lanes`, which are made when needed.
+int enqueueGraph(void* stream, const std::vector<std::shared_ptr<Operation>>& operations,
+                 const std::vector<Step>& steps, std::vector<Stream*>& lanes);
+void removeLanes(const std::vector<Stream*>& lanes);
 // Runs the stream's work up to a position; the sticky error if there is one. Work that stands and waits for what another
 // thread does makes this one wait, too.
 int runUntil(Stream& stream, uint64_t position);

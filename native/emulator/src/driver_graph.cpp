@@ -11,6 +11,8 @@ static std::set<Graph*>& graphs() {
 struct GraphInstance {
     std::vector<std::shared_ptr<Operation>> operations;
     std::vector<const Operation*> nodes;  // of the graph, in the same order
+    std::vector<Step> steps;
+    std::vector<Stream*> lanes;
 };
 static std::set<GraphInstance*>& instances() {
     static auto* set = new std::set<GraphInstance*>;
@@ -44,6 +46,7 @@ static int instantiate(void** instance, void* handle) {
         i->operations.push_back(node->kernel ? std::make_shared<Operation>(kernelOperation(*node->kernel)) : node);
         i->nodes.push_back(node.get());
     }
+    i->steps = g->steps;
     instances().insert(i);
     *instance = i;
     return SUCCESS;
@@ -79,10 +82,8 @@ EXPORT int cuGraphLaunch(void* handle, void* stream) {
     return call("cuGraphLaunch", Needs::CONTEXT, [&] {
         if (!instances().count((GraphInstance*)handle))
             return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
-        for (const auto& operation : ((GraphInstance*)handle)->operations) {
-            if (const int failed = enqueue(stream, *operation)) return failed;
-        }
-        return (int)SUCCESS;
+        auto* i = (GraphInstance*)handle;
+        return enqueueGraph(stream, i->operations, i->steps, i->lanes);
     });
 }
 
@@ -90,6 +91,7 @@ EXPORT int cuGraphExecDestroy(void* handle) {
     return call("cuGraphExecDestroy", Needs::RELEASE, [&] {
         if (!instances().erase((GraphInstance*)handle))
             return refuse(INVALID_HANDLE, "%p is not a graph instance", handle);
+        removeLanes(((GraphInstance*)handle)->lanes);
         delete (GraphInstance*)handle;
         return (int)SUCCESS;
     });

@@ -138,13 +138,22 @@ int captureResult(const Stream& stream) {
     return refuse(STREAM_CAPTURE_INVALIDATED, "the capture has failed before");
 }
 
+static size_t branchOf(Capture& capture, Stream* stream) {
+    if (stream == capture.origin) return 0;
+    const auto [found, isNew] = capture.branches.try_emplace(stream, capture.graph->branches);
+    capture.graph->branches += isNew;
+    return found->second;
+}
+
 int enqueue(void* handle, Operation operation) {
     Stream* stream = streamOf(handle);
     if (!stream) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
     auto shared = std::make_shared<Operation>(std::move(operation));
     if (stream->capture) {
         if (const int failed = captureResult(*stream)) return failed;
-        stream->capture->graph->nodes.push_back(std::move(shared));
+        Graph& graph = *stream->capture->graph;
+        graph.steps.push_back({Step::What::NODE, branchOf(*stream->capture, stream), graph.nodes.size()});
+        graph.nodes.push_back(std::move(shared));
         if (stream != stream->capture->origin) stream->capture->unjoined.insert(stream);
         return SUCCESS;
     }
@@ -159,6 +168,48 @@ int enqueue(void* handle, Operation operation) {
     }
     push(*stream, std::move(shared));
     return SUCCESS;
+}
+
+int enqueueGraph(void* handle, const std::vector<std::shared_ptr<Operation>>& operations,
+                 const std::vector<Step>& steps, std::vector<Stream*>& lanes) {
+    Stream* stream = streamOf(handle);
+    if (!stream) return refuse(INVALID_HANDLE, "%p is not a stream", handle);
+    std::map<size_t, std::pair<Stream*, uint64_t>> events;
+    const auto lane = [&](size_t branch) {
+        while (branch && lanes.size() < branch) {
+            lanes.push_back(new Stream);
+            lanes.back()->device = stream->device;
+            lanes.back()->blocking = false;
+            streams().insert(lanes.back());
+        }
+        return branch ? lanes[branch - 1] : stream;
+    };
+    for (const Step& step : steps) {
+        Stream* on = stream->capture ? stream : lane(step.branch);  // inside a capture: one after the other
+        if (stream->capture && step.what != Step::What::NODE) continue;
+        if (step.what == Step::What::RECORD) {
+            events[step.index] = {on, on->enqueued};
+        } else if (step.what == Step::What::WAIT) {
+            pushWait(*on, *events[step.index].first, events[step.index].second);
+        } else if (const int failed = enqueue(on, *operations[step.index])) {
+            return failed;
+        }
+    }
+    return SUCCESS;
+}
+
+static int remove(Stream* stream) {
+    const int result = runUntil(*stream, stream->enqueued);
+    streams().erase(stream);
+    for (int device = 0; device < MAX_DEVICES; device++) {  // another one may get its address
+        for (Stream* s : streamsOf(device)) s->waitedFor.erase(stream);
+    }
+    delete stream;
+    return result;
+}
+
+void removeLanes(const std::vector<Stream*>& lanes) {
+    for (Stream* lane : lanes) remove(lane);
 }
 
 // ---- capture
@@ -217,12 +268,10 @@ EXPORT int cuStreamDestroy_v2(void* handle) {
     return call("cuStreamDestroy_v2", Needs::RELEASE, [&] {
         Stream* s = isDefault(handle) ? nullptr : streamOf(handle);
         if (!s) return refuse(INVALID_HANDLE, "%p is not a stream that can be destroyed", handle);
-        const int result = runUntil(*s, s->enqueued);
+        const int result = remove(s);
         for (Event* e : events()) {
             if (e->stream == s) e->stream = nullptr;
         }
-        streams().erase(s);
-        delete s;
         return result;
     });
 }
@@ -297,6 +346,8 @@ EXPORT int cuEventRecord(void* handle, void* stream) {
         if (s->capture) {
             e->captured = s->capture;
             e->capturedIn = s;
+            e->mark = s->capture->graph->events++;
+            s->capture->graph->steps.push_back({Step::What::RECORD, branchOf(*s->capture, s), e->mark});
             return captureResult(*s);
         }
         e->captured.reset();
@@ -322,6 +373,9 @@ EXPORT int cuStreamWaitEvent(void* stream, void* handle, unsigned) {
                 return refuse(STREAM_CAPTURE_UNSUPPORTED, "an event of another capture");
             }
             s->capture = e->captured;
+            if (s != e->capturedIn) {
+                s->capture->graph->steps.push_back({Step::What::WAIT, branchOf(*s->capture, s), e->mark});
+            }
             s->capture->unjoined.erase(e->capturedIn);
             if (s != s->capture->origin) s->capture->unjoined.insert(s);
             return (int)SUCCESS;

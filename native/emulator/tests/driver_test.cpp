@@ -207,6 +207,30 @@ static void testMeetings(const Driver& d) {
     CHECK(d.call("cuStreamSynchronize", d.stream) == 0);
     CHECK(counter.get()[0] == 1);
 
+    // Branches of a graph run beside each other, at each launch.
+    for (const bool again : {false, true}) {
+        Meeting inside;
+        Seat places[2] = {{&inside, 0}, {&inside, 1}};
+        void *graph, *instance, *join;
+        d.require("event", d.call("cuEventCreate", &join, 2u));
+        CHECK(d.call("cuStreamBeginCapture_v2", d.stream, 2) == 0);
+        CHECK(d.call("cuEventRecord", event, d.stream) == 0 && d.call("cuStreamWaitEvent", other, event, 0u) == 0);
+        CHECK(d.call("jacquard_emulator_launch", other, meet, (void*)&places[0]) == 0);
+        CHECK(addOne(d, other, counter.address, 1) == 0);
+        CHECK(d.call("cuEventRecord", join, other) == 0);
+        CHECK(d.call("jacquard_emulator_launch", d.stream, meet, (void*)&places[1]) == 0);
+        CHECK(d.call("cuStreamWaitEvent", d.stream, join, 0u) == 0);
+        CHECK(addOne(d, d.stream, counter.address, 1) == 0);
+        CHECK(d.call("cuStreamEndCapture", d.stream, &graph) == 0);
+        CHECK(d.call("cuGraphInstantiateWithFlags", &instance, graph, 0ull) == 0);
+        CHECK(d.call("cuGraphLaunch", instance, d.stream) == 0);
+        if (again) CHECK(d.call("cuGraphLaunch", instance, d.stream) == 0);
+        CHECK(d.call("cuStreamSynchronize", d.stream) == 0);
+        CHECK(counter.get()[0] == (again ? 7 : 3));
+        CHECK(d.call("cuGraphExecDestroy", instance) == 0 && d.call("cuGraphDestroy", graph) == 0);
+        CHECK(d.call("cuEventDestroy_v2", join) == 0);
+    }
+
     // From another device, whose thread comes later; freeing memory here does not wait for it.
     d.config("devices", "2");
     Meeting far;

@@ -124,6 +124,15 @@ final class GpuCheckTest {
     }
 
     @Test
+    void groupsAreAbsentOnTheEmulator() throws IOException {
+        System.setProperty(DRIVER, System.getProperty("emulator.kernels"));
+        Map<String, @Nullable Object> run =
+                section(Section.GROUPS, 60, Section.GROUPS.suites().toArray(new String[0]));
+        assertEquals("passed", run.get("result"), run::toString);
+        assertEquals(Map.of("absent", "NCCL knows no emulated device"), run.get("facts"));
+    }
+
+    @Test
     void aSectionThatHangsIsEnded() throws IOException {
         System.setProperty(DRIVER, System.getProperty("emulator.kernels"));
         Map<String, @Nullable Object> run = section(Section.CONTRACT, 0.01, CONTRACT);

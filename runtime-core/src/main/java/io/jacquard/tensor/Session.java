@@ -47,7 +47,9 @@ public final class Session implements AutoCloseable {
                         : ""));
     }
 
-    /// How many devices of a kind this process sees; 0 where they cannot be had.
+    /// How many devices of a kind this process sees; 0 if this installation knows no such kind.
+    ///
+    /// @throws DeviceException if none can be had, with what is missing
     public static int devices(String kind) {
         for (BackendProvider p : ServiceLoader.load(BackendProvider.class, Session.class.getClassLoader())) {
             if (p.kind().equals(kind)) {

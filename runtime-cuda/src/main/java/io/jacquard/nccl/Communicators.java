@@ -2,7 +2,6 @@ package io.jacquard.nccl;
 
 import io.jacquard.cuda.driver.Gpu;
 import io.jacquard.cuda.driver.Nccl;
-import io.jacquard.cuda.driver.SideStream;
 import io.jacquard.cuda.driver.SideStream.Ticket;
 import io.jacquard.group.Flight;
 import io.jacquard.group.Pending;
@@ -14,10 +13,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
-/// The communicators of one rank. Their work runs on one stream, so in the order in which it was asked for: NCCL wants
-/// all ranks to have theirs in the same.
+/// The communicators of one rank.
 ///
 /// The watchdog looks here at each round: for errors that NCCL has found by itself, for what the device is in while
 /// the rank waits for it, and for a failure of the group, upon which everything is aborted and the rank's wait ends.
@@ -26,12 +24,11 @@ final class Communicators {
 
     final Nccl nccl;
     final Gpu gpu;
-    final SideStream side;
     final Activity activity;
     private final int rank;
-    private final Pending[] pendings;
     private final Runnable round = this::look;
-    private final List<Long> open = new ArrayList<>();
+    private final List<Communicator> open = new ArrayList<>();
+    private final List<Communicator> aborted = new ArrayList<>();
 
     /// Held while the library is called: what it works on must not be aborted.
     private final ReentrantLock lock = new ReentrantLock();
@@ -44,27 +41,14 @@ final class Communicators {
         this.gpu = gpu;
         this.activity = activity;
         this.rank = rank;
-        this.side = gpu.openSide(activity::check);
-        this.pendings = IntStream.range(0, SideStream.TICKETS)
-                .mapToObj(place -> (Pending) () -> side.ticket(place).join())
-                .toArray(Pending[]::new);
         activity.eachRound(round);
     }
 
-    /// The pending that joins what the next ticket is for.
-    Pending next() {
-        return pendings[side.next()];
-    }
-
-    long stream() {
-        return side.handle();
-    }
-
-    /// Begins a piece of work on the stream, and holds off an abort until [#end].
-    void begin(Flight flight) {
+    /// Begins a piece of work on the communicator's stream, and holds off an abort until [#end].
+    void begin(Communicator communicator, Flight flight) {
         hold();
         try {
-            side.begin(flight);
+            communicator.side.begin(flight);
         } catch (RuntimeException e) {
             lock.unlock();
             throw e;
@@ -82,14 +66,14 @@ final class Communicators {
     /// What NCCL was asked for is on the stream, if it has returned 0.
     ///
     /// @throws IllegalStateException if it has not; then the group has failed
-    Pending end(String function, int code, long communicator) {
+    Pending end(Communicator communicator, String function, int code) {
         try {
-            Pending pending = next();
+            Pending pending = communicator.next();
             if (code == 0) {
-                side.end();
+                communicator.side.end();
                 return pending;
             }
-            throw failed(function + " behind " + latest() + ": " + nccl.words(code, communicator));
+            throw failed(function + " behind " + communicator.latest() + ": " + nccl.words(code, communicator.handle));
         } finally {
             lock.unlock();
         }
@@ -101,12 +85,10 @@ final class Communicators {
     }
 
     /// The first communicator: of all ranks of a line.
-    long opened(MemorySegment id, Line line) {
+    Communicator opened(MemorySegment id, Line line) {
         lock.lock();
         try {
-            long communicator = nccl.open(id, line.rank(), line.members().size());
-            open.add(communicator);
-            return communicator;
+            return keep(nccl.open(id, line.rank(), line.members().size()));
         } catch (DeviceException e) {
             throw failed("of " + line.members().size() + " on cuda:" + gpu.ordinal() + ": " + e.getMessage());
         } finally {
@@ -115,17 +97,21 @@ final class Communicators {
     }
 
     /// Another one, of the ranks with the same color.
-    long split(long communicator, int color, int key) {
+    Communicator split(Communicator communicator, int color, int key) {
         hold();
         try {
-            long part = nccl.split(communicator, color, key);
-            open.add(part);
-            return part;
+            return keep(nccl.split(communicator.handle, color, key));
         } catch (DeviceException e) {
             throw failed(String.valueOf(e.getMessage()));
         } finally {
             lock.unlock();
         }
+    }
+
+    private Communicator keep(long handle) {
+        Communicator communicator = new Communicator(handle, gpu.openSide(activity::check));
+        open.add(communicator);
+        return communicator;
     }
 
     // ---- from the watchdog's thread
@@ -142,8 +128,7 @@ final class Communicators {
                 gpu.makeCurrent();
                 askNccl();
                 boolean waits = gpu.waitingSince() != 0;
-                Ticket runs = waits ? side.running() : null;
-                activity.seen(waits, runs != null && runs.what() instanceof Flight flight ? flight : null);
+                activity.seen(waits, waits ? running() : null);
             }
             if (activity.hasFailed()) {
                 abortAll();
@@ -154,42 +139,49 @@ final class Communicators {
     }
 
     private void askNccl() {
-        for (long communicator : open) {
-            int code = nccl.asyncError(communicator);
+        for (Communicator c : open) {
+            int code = nccl.asyncError(c.handle);
             if (code != 0 && code != IN_PROGRESS) {
                 activity.fail(
-                        "nccl: rank " + rank + " after " + latest() + ": " + nccl.words(code, communicator),
+                        "nccl: rank " + rank + " after " + c.latest() + ": " + nccl.words(code, c.handle),
                         Source.FOUND);
                 return;
             }
         }
     }
 
-    /// What the rank has put on the device last.
-    String latest() {
-        Ticket last = side.latest();
-        return last == null ? "the start" : String.valueOf(last.what());
+    private @Nullable Flight running() {
+        for (Communicator c : open) {
+            Ticket runs = c.side.running();
+            if (runs != null && runs.what() instanceof Flight flight) {
+                return flight;
+            }
+        }
+        return null;
     }
 
+    /// The streams stay until the rank's thread closes them.
     private void abortAll() {
-        for (long communicator : open.reversed()) {
-            int _ = nccl.abort(communicator); // whatever it says: there is nothing to be done about it
+        for (Communicator c : open.reversed()) {
+            int _ = nccl.abort(c.handle); // whatever it says: there is nothing to be done about it
         }
+        aborted.addAll(open);
         open.clear();
     }
 
     // ---- from the rank's
 
     /// Ends one, whose work is done or worth nothing, unless it was ended with all.
-    void close(long communicator, boolean failed) {
+    void close(Communicator communicator, boolean failed) {
         lock.lock();
         try {
             if (open.remove(communicator)) {
                 if (failed) {
-                    int _ = nccl.abort(communicator);
+                    int _ = nccl.abort(communicator.handle);
                 } else {
-                    nccl.check("ncclCommDestroy", nccl.destroy(communicator), communicator);
+                    nccl.check("ncclCommDestroy", nccl.destroy(communicator.handle), communicator.handle);
                 }
+                communicator.side.close();
             }
         } finally {
             lock.unlock();
@@ -219,11 +211,8 @@ final class Communicators {
             if (failed) {
                 abortAll();
             }
-            for (long communicator : open.reversed()) {
-                nccl.check("ncclCommDestroy", nccl.destroy(communicator), communicator);
-            }
-            open.clear();
-            side.close();
+            List.copyOf(open).reversed().forEach(c -> close(c, false));
+            aborted.forEach(c -> c.side.close());
         } finally {
             lock.unlock();
         }

@@ -39,14 +39,14 @@ public final class NcclGroup implements Group {
     private final Line line;
     private final int rank;
     private final int size;
-    private final long communicator;
+    private final Communicator communicator;
     private final boolean whole;
     private final RollCall roll;
     private final Fingerprints known = new Fingerprints();
     private final Messages messages = new Messages();
     private boolean closed;
 
-    private NcclGroup(Communicators all, Line line, long communicator, boolean whole) {
+    private NcclGroup(Communicators all, Line line, Communicator communicator, boolean whole) {
         this.all = all;
         this.nccl = all.nccl;
         this.line = line;
@@ -72,7 +72,8 @@ public final class NcclGroup implements Group {
                     .map(r -> roll.baggage(r, 4).get(JAVA_INT, 0))
                     .toArray();
             sameVersion(versions, nccl.path());
-            long communicator = all.opened(roll.baggage(0, 4 + Nccl.ID_BYTES).asSlice(4), line);
+            Communicator communicator =
+                    all.opened(roll.baggage(0, 4 + Nccl.ID_BYTES).asSlice(4), line);
             roll.end(flight);
             return new NcclGroup(all, line, communicator, true);
         } catch (RuntimeException e) {
@@ -119,7 +120,7 @@ public final class NcclGroup implements Group {
                 .toArray();
         Line part = line.part(alike);
         // colors of NCCL are not negative: the lowest rank stands for all that are alike
-        long split = all.split(communicator, alike[0], rank);
+        Communicator split = all.split(communicator, alike[0], rank);
         roll.end(flight);
         return new NcclGroup(all, part, split, false);
     }
@@ -145,7 +146,7 @@ public final class NcclGroup implements Group {
         } else {
             pass(flight);
         }
-        all.begin(flight);
+        all.begin(communicator, flight);
     }
 
     /// What is recorded into a graph has not been done; the rest is, as far as this rank's thread has to do with
@@ -159,7 +160,7 @@ public final class NcclGroup implements Group {
     }
 
     private Pending end(String function, int code) {
-        return all.end(function, code, communicator);
+        return all.end(communicator, function, code);
     }
 
     private static int type(Tensor t) {
@@ -179,7 +180,9 @@ public final class NcclGroup implements Group {
         Sizes.floating("allReduce", tensor);
         start(Kind.ALL_REDUCE, tensor, 0);
         long at = tensor.address();
-        return end("ncclAllReduce", nccl.allReduce(at, at, tensor.size(), type(tensor), communicator, all.stream()));
+        return end(
+                "ncclAllReduce",
+                nccl.allReduce(at, at, tensor.size(), type(tensor), communicator.handle, communicator.stream()));
     }
 
     @Override
@@ -189,7 +192,8 @@ public final class NcclGroup implements Group {
         start(Kind.REDUCE_SCATTER, in, 0);
         return end(
                 "ncclReduceScatter",
-                nccl.reduceScatter(in.address(), out.address(), out.size(), type(in), communicator, all.stream()));
+                nccl.reduceScatter(
+                        in.address(), out.address(), out.size(), type(in), communicator.handle, communicator.stream()));
     }
 
     @Override
@@ -198,7 +202,8 @@ public final class NcclGroup implements Group {
         start(Kind.ALL_GATHER, in, 0);
         return end(
                 "ncclAllGather",
-                nccl.allGather(in.address(), out.address(), in.size(), type(in), communicator, all.stream()));
+                nccl.allGather(
+                        in.address(), out.address(), in.size(), type(in), communicator.handle, communicator.stream()));
     }
 
     @Override
@@ -207,7 +212,8 @@ public final class NcclGroup implements Group {
         start(Kind.BROADCAST, tensor, root);
         long at = tensor.address();
         return end(
-                "ncclBroadcast", nccl.broadcast(at, at, tensor.size(), type(tensor), root, communicator, all.stream()));
+                "ncclBroadcast",
+                nccl.broadcast(at, at, tensor.size(), type(tensor), root, communicator.handle, communicator.stream()));
     }
 
     @Override
@@ -218,9 +224,10 @@ public final class NcclGroup implements Group {
         long bytes = in.dtype().bytes(part);
         int code = nccl.groupStart();
         for (int r = 0; code == 0 && r < size; r++) {
-            code = nccl.send(in.address() + r * bytes, part, type(in), r, communicator, all.stream());
+            code = nccl.send(in.address() + r * bytes, part, type(in), r, communicator.handle, communicator.stream());
             if (code == 0) {
-                code = nccl.receive(out.address() + r * bytes, part, type(in), r, communicator, all.stream());
+                code = nccl.receive(
+                        out.address() + r * bytes, part, type(in), r, communicator.handle, communicator.stream());
             }
         }
         int ended = nccl.groupEnd();
@@ -251,7 +258,7 @@ public final class NcclGroup implements Group {
 
     private Pending message(Message m) {
         messages.add(m);
-        return messages.isGathering() ? all.next() : deliver();
+        return messages.isGathering() ? communicator.next() : deliver();
     }
 
     @Override
@@ -267,14 +274,15 @@ public final class NcclGroup implements Group {
         }
         roll.check();
         leaving.forEach(m -> pass(m.flight()));
-        all.begin(leaving.getFirst().flight());
+        all.begin(communicator, leaving.getFirst().flight());
         int code = nccl.groupStart();
         for (int i = 0; code == 0 && i < leaving.size(); i++) {
             Message m = leaving.get(i);
             Tensor t = m.tensor();
             code = m.isSent()
-                    ? nccl.send(t.address(), t.size(), type(t), m.peer(), communicator, all.stream())
-                    : nccl.receive(t.address(), t.size(), type(t), m.peer(), communicator, all.stream());
+                    ? nccl.send(t.address(), t.size(), type(t), m.peer(), communicator.handle, communicator.stream())
+                    : nccl.receive(
+                            t.address(), t.size(), type(t), m.peer(), communicator.handle, communicator.stream());
         }
         int ended = nccl.groupEnd();
         leaving.clear();

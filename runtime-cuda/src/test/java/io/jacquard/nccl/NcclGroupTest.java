@@ -193,7 +193,7 @@ final class NcclGroupTest {
             Communicators all = new Communicators(Nccl.get(), CudaBackend.gpu(session), line.activity(), 0);
             MemorySegment id = Arena.global().allocate(Nccl.ID_BYTES);
             all.nccl.uniqueId(id);
-            long communicator = all.opened(id, line);
+            Communicator communicator = all.opened(id, line);
             Tensor t = Tensor.zeros(Shape.of(8), DType.F32);
             Flight flight = new RollCall(line).begin(Operation.of(Operation.Kind.ALL_REDUCE, t));
             long least = Long.MAX_VALUE;
@@ -208,13 +208,13 @@ final class NcclGroupTest {
         }
     }
 
-    private static long allocated(Communicators all, Flight flight, Tensor t, long communicator, int calls) {
+    private static long allocated(Communicators all, Flight flight, Tensor t, Communicator c, int calls) {
         var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
         long before = threads.getCurrentThreadAllocatedBytes();
         for (int i = 0; i < calls; i++) {
-            all.begin(flight);
-            int code = all.nccl.allReduce(t.address(), t.address(), 8, Nccl.FLOAT32, communicator, all.stream());
-            all.end("ncclAllReduce", code, communicator).join();
+            all.begin(c, flight);
+            int code = all.nccl.allReduce(t.address(), t.address(), 8, Nccl.FLOAT32, c.handle, c.stream());
+            all.end(c, "ncclAllReduce", code).join();
         }
         return threads.getCurrentThreadAllocatedBytes() - before;
     }

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Ranks as threads, each with a device of its own, joined by NCCL: the stand-in, where devices are emulated.
 final class NcclRanks {
-    private static final Watch WATCH = Watch.of(Duration.ofSeconds(1));
+    private static final Watch WATCH = Watch.of(Duration.ofSeconds(3));
 
     private NcclRanks() {}
 

@@ -11,7 +11,9 @@ public interface BackendProvider {
     /// Opens the device or says, in one exception, what is missing and how to get it.
     Backend open(Device device);
 
-    /// How many devices of the kind this process sees; none where they cannot be had.
+    /// How many devices of the kind this process sees.
+    ///
+    /// @throws io.jacquard.tensor.DeviceException if none can be had, with what is missing
     default int devices() {
         return 1;
     }
