@@ -67,8 +67,7 @@ public final class Pipeline implements AutoCloseable {
     /// slower than by [#run]. Not possible during capture.
     public Timeline timed() {
         PipelineClock clock = new PipelineClock(schedule.of(group.rank()).size());
-        group.barrier();
-        clock.start();
+        clock.start(group);
         run(clock);
         return clock.gather(group, schedule);
     }

@@ -7,21 +7,31 @@ import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
-/// Looks at the clock, in the order of the launches, when a rank's instructions begin and end.
+/// Looks at the clock, in the order of the launches, when a rank's instructions begin and end. Clocks of ranks need not
+/// agree: all look at theirs whenever they leave a barrier together.
 final class PipelineClock implements PipelineStep.Clock {
+    /// Barriers; the median of what is between two clocks there is their difference, even where some wake up late.
+    private static final int LOOKS = 9;
+
     private final Backend backend = Session.current().backend();
+    private final long[] looks = new long[LOOKS];
     private final long[] nanos;
-    private long start;
 
     PipelineClock(int instructions) {
         nanos = new long[2 * instructions];
     }
 
-    void start() {
-        backend.inOrder(() -> start = System.nanoTime());
+    void start(Group group) {
+        for (int i = 0; i < LOOKS; i++) {
+            int look = i;
+            group.barrier();
+            backend.inOrder(() -> looks[look] = System.nanoTime());
+        }
     }
 
     @Override
@@ -34,31 +44,42 @@ final class PipelineClock implements PipelineStep.Clock {
         backend.inOrder(() -> nanos[2 * index + 1] = System.nanoTime());
     }
 
-    /// The times of all ranks, since the [#start] of each.
+    /// The times of all ranks, by the clock of rank 0 since its first look.
     Timeline gather(Group group, Schedule schedule) {
-        int longest = IntStream.range(0, group.size())
-                .map(r -> 2 * schedule.of(r).size())
-                .max()
-                .orElseThrow();
-        int[] micros = IntStream.range(0, longest)
-                .map(i -> i < nanos.length ? Math.toIntExact((nanos[i] - start) / 1000) : 0)
+        int length = LOOKS
+                + 2
+                        * IntStream.range(0, group.size())
+                                .map(r -> schedule.of(r).size())
+                                .max()
+                                .orElseThrow();
+        int[] micros = LongStream.concat(Arrays.stream(looks), Arrays.stream(nanos))
+                .mapToInt(t -> Math.toIntExact((t - looks[0]) / 1000))
                 .toArray();
         try (Scope _ = Scope.openWithoutGrad("timeline")) {
-            Tensor all = Tensor.empty(Shape.of(group.size(), longest), DType.I32);
-            group.allGather(all, Tensor.of(Shape.of(longest), micros)).join();
+            Tensor all = Tensor.empty(Shape.of(group.size(), length), DType.I32);
+            group.allGather(all, Tensor.of(Shape.of(length), Arrays.copyOf(micros, length)))
+                    .join();
             int[] times = all.toInts();
+            int[] first = Arrays.copyOf(times, length);
             return new Timeline(
                     schedule,
                     IntStream.range(0, group.size())
-                            .mapToObj(r ->
-                                    spans(times, r * longest, schedule.of(r).size()))
+                            .mapToObj(r -> spans(
+                                    Arrays.copyOfRange(times, r * length, (r + 1) * length),
+                                    first,
+                                    schedule.of(r).size()))
                             .toList());
         }
     }
 
-    private static List<Timeline.Span> spans(int[] micros, int from, int count) {
+    private static List<Timeline.Span> spans(int[] micros, int[] first, int count) {
+        int ahead = IntStream.range(0, LOOKS)
+                .map(i -> micros[i] - first[i])
+                .sorted()
+                .toArray()[LOOKS / 2];
         return IntStream.range(0, count)
-                .mapToObj(i -> new Timeline.Span(micros[from + 2 * i], micros[from + 2 * i + 1]))
+                .map(i -> LOOKS + 2 * i)
+                .mapToObj(i -> new Timeline.Span(micros[i] - ahead, micros[i + 1] - ahead))
                 .toList();
     }
 }

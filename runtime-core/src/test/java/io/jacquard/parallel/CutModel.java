@@ -228,10 +228,7 @@ public final class CutModel {
     public static Result train(Session session, Group group, Features features, Schedule schedule) {
         try (Scope _ = Scope.open("run")) {
             CutModel model = new CutModel(session, group, features, schedule.microBatches());
-            List<Stage> chunks = new ArrayList<>();
-            for (int c = 0; c < schedule.chunks(); c++) {
-                chunks.add(model.new Part(c * group.size() + group.rank(), schedule.stages()));
-            }
+            List<Part> chunks = model.parts(schedule);
             long used = session.usedBytes();
             Result result;
             try (Pipeline pipeline = new Pipeline(group, schedule, chunks)) {
@@ -241,6 +238,26 @@ public final class CutModel {
             assertEquals(used, session.usedBytes(), "bytes in use");
             assertEquals(runs * schedule.microBatches() * chunks.size(), model.done, "calls of backwardDone");
             return result;
+        }
+    }
+
+    private List<Part> parts(Schedule schedule) {
+        return IntStream.range(0, schedule.chunks())
+                .mapToObj(c -> new Part(c * group.size() + group.rank(), schedule.stages()))
+                .toList();
+    }
+
+    /// The most bytes that a step of this rank has in use at once, weights not counted. The session must be new.
+    public static long peakBytes(Session session, Group group, Schedule schedule) {
+        try (Scope _ = Scope.open("run")) {
+            Features plain = new Features(false, false, false, false);
+            CutModel model = new CutModel(session, group, plain, schedule.microBatches());
+            long used = session.usedBytes();
+            assertEquals(used, session.peakBytes(), "nothing larger before");
+            try (Pipeline pipeline = new Pipeline(group, schedule, model.parts(schedule))) {
+                pipeline.run();
+            }
+            return session.peakBytes() - used;
         }
     }
 
