@@ -82,7 +82,7 @@ final class PipelineLinks implements AutoCloseable {
             } else if (before < pairs && turn(before, size) == turn) {
                 toBefore = split(pipeline, before);
             } else {
-                split(pipeline, size + rank); // alone, but all ranks must call
+                pipeline.split(size + rank).close(); // alone, but all ranks must call
             }
         }
         return new Ends(toBefore, toNext);

@@ -8,6 +8,8 @@ import io.jacquard.parallel.Schedule;
 import io.jacquard.parallel.Stage;
 import io.jacquard.parallel.Timeline;
 import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Gradients;
+import io.jacquard.tensor.Node;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -21,6 +23,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +32,9 @@ import org.jspecify.annotations.Nullable;
 /// and beside a simulation with the times that the instructions really took. The model is equal blocks of a norm and
 /// two linears, so that stages are equally long.
 public final class PipelineBenchmark {
+    /// Of a stage forward, and of each part of backward.
+    private static final long SLEEP_NANOS = 10_000_000;
+
     private final Map<String, Integer> numbers =
             new LinkedHashMap<>(Map.of("micro-batches", 8, "blocks", 8, "rows", 256, "width", 512, "repetitions", 7));
     private int[] ranks = {2, 4};
@@ -68,12 +74,14 @@ public final class PipelineBenchmark {
             row(Schedule.interleaved(p, m, 2), (p - 1) / (2 * m + p - 1.0));
             row(Schedule.zeroBubble(p, m), (p - 1) / (3 * m + p - 1.0));
         }
-        int processors = Runtime.getRuntime().availableProcessors();
-        if (Arrays.stream(ranks).max().orElse(0) > processors) {
+        if (Arrays.stream(ranks).anyMatch(PipelineBenchmark::sleeps)) {
             System.out.println(
-                    "\nThis machine has " + processors + " processors: more ranks than that take turns on them,"
-                            + " and their measured figures say nothing about a pipeline.");
+                    "\n\\* There are fewer processors than ranks: stages sleep as long as they would compute.");
         }
+    }
+
+    private static boolean sleeps(int ranks) {
+        return ranks > Runtime.getRuntime().availableProcessors();
     }
 
     private void row(Schedule schedule, double formula) throws IOException {
@@ -81,8 +89,9 @@ public final class PipelineBenchmark {
         Timeline t = best.timeline;
         System.out.printf(
                 Locale.ROOT,
-                "| %d | %s | %.1f %% | %.1f %% | %.1f %% | %.1f | %d%s | %.1f |%n",
+                "| %d%s | %s | %.1f %% | %.1f %% | %.1f %% | %.1f | %d%s | %s |%n",
                 schedule.ranks(),
+                sleeps(schedule.ranks()) ? "\\*" : "",
                 schedule.name(),
                 100 * formula,
                 100 * schedule.simulate(t.cost()).bubble(),
@@ -90,7 +99,7 @@ public final class PipelineBenchmark {
                 t.duration() / 1e3,
                 schedule.peakInFlight(0),
                 schedule.chunks() == 1 ? "" : " halves",
-                best.peakBytes / 1048576.0);
+                sleeps(schedule.ranks()) ? "-" : String.format(Locale.ROOT, "%.1f", best.peakBytes / 1048576.0));
         if (pictures != null) {
             String name = schedule.name().toLowerCase(Locale.ROOT).replace(' ', '-') + "-" + schedule.ranks() + ".svg";
             Files.createDirectories(pictures);
@@ -124,8 +133,63 @@ public final class PipelineBenchmark {
 
     private List<Stage> stages(Group group, Schedule schedule) {
         return IntStream.range(0, schedule.chunks())
-                .<Stage>mapToObj(c -> new Blocks(c * group.size() + group.rank(), schedule.stages()))
+                .map(c -> c * group.size() + group.rank())
+                .<Stage>mapToObj(s -> sleeps(group.size())
+                        ? new Sleeping(SLEEP_NANOS / schedule.chunks())
+                        : new Blocks(s, schedule.stages()))
                 .toList();
+    }
+
+    /// Takes `nanos` forward, and for the gradients of its input, and for that of its weight.
+    private record Sleeping(long nanos, Tensor weight) implements Stage {
+        Sleeping(long nanos) {
+            this(nanos, Block.weight(random(1f, 1), "weight"));
+        }
+
+        @Override
+        public Shape inputShape() {
+            return weight.shape();
+        }
+
+        @Override
+        public DType inputDType() {
+            return weight.dtype();
+        }
+
+        @Override
+        public Tensor forward(@Nullable Tensor x, int microBatch) {
+            return Nap.of(x == null ? Tensor.zeros(weight.shape(), DType.F32).leaf() : x, weight, nanos);
+        }
+    }
+
+    private record Nap(Tensor x, Tensor weight, long nanos) implements Node {
+        static Tensor of(Tensor x, Tensor weight, long nanos) {
+            sleep(nanos);
+            return Tensor.zeros(x.shape(), x.dtype()).from(new Nap(x, weight, nanos));
+        }
+
+        private static void sleep(long nanos) {
+            long end = System.nanoTime() + nanos;
+            for (long left = nanos; left > 0; left = end - System.nanoTime()) {
+                LockSupport.parkNanos(left);
+            }
+        }
+
+        @Override
+        public List<Tensor> inputs() {
+            return List.of(x, weight);
+        }
+
+        @Override
+        public void backward(Tensor dy, Gradients into) {
+            into.add(x, this::write);
+            into.add(weight, this::write);
+        }
+
+        private void write(Tensor gradient, float beta) {
+            sleep(nanos);
+            gradient.kernels().fill(gradient, 0f);
+        }
     }
 
     /// Residual blocks. The first stage begins with random numbers, the last one ends in the sum of its
