@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -175,6 +176,11 @@ public final class CheckpointDirectory {
                             .reversed())
                     .toList();
         }
+    }
+
+    /// The step of the newest state, damaged or not.
+    public OptionalLong newest() throws IOException {
+        return directories().stream().mapToLong(CheckpointDirectory::stepOf).findFirst();
     }
 
     /// The step of a directory that [#list()] or [#newestVerified] returned.

@@ -2,6 +2,7 @@ package io.jacquard.cli;
 
 import io.jacquard.data.TokenFile;
 import io.jacquard.data.tokenizer.Tokenizer;
+import io.jacquard.group.FlightReport;
 import io.jacquard.io.CheckpointDirectory;
 import io.jacquard.io.Json;
 import io.jacquard.io.Safetensors;
@@ -26,8 +27,14 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "inspect",
         mixinStandardHelpOptions = true,
-        description = "Say what is in a run, a checkpoint, a .safetensors file, a token shard or a tokenizer.json.",
-        footer = {"", "Example:", "  jacquard inspect runs/book", "  jacquard inspect data/book/train-00000.bin --json"
+        description = "Say what is in a run, a checkpoint, a .safetensors file, a token shard or a tokenizer.json,"
+                + " and what the ranks of a run do, or did last.",
+        footer = {
+            "",
+            "Example:",
+            "  jacquard inspect runs/book",
+            "  jacquard inspect data/book/train-00000.bin --json",
+            "  jacquard inspect runs/book/ranks"
         })
 final class InspectCommand implements Callable<Integer> {
     private static final int FIRST_TOKENS = 16;
@@ -65,6 +72,9 @@ final class InspectCommand implements Callable<Integer> {
 
     private Map<String, @Nullable Object> inspect(java.util.function.Consumer<String> report) throws IOException {
         String name = String.valueOf(path.getFileName());
+        if (Files.exists(path.resolve("rank-0"))) {
+            return ranks();
+        }
         if (Files.isDirectory(path)) {
             return model(LoadedModel.find(path, report));
         }
@@ -75,6 +85,15 @@ final class InspectCommand implements Callable<Integer> {
             return safetensors(path);
         }
         return name.endsWith(".json") ? tokenizer() : shard();
+    }
+
+    private Map<String, @Nullable Object> ranks() throws IOException {
+        Map<String, @Nullable Object> found = new LinkedHashMap<>();
+        found.put("recorders", path.toString());
+        found.put(
+                "ranks",
+                FlightReport.ofDirectory(path).lines().map(l -> (Object) l).toList());
+        return found;
     }
 
     private static Map<String, @Nullable Object> model(Path directory) throws IOException {

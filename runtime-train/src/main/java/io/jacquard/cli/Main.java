@@ -2,6 +2,8 @@ package io.jacquard.cli;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -40,6 +42,8 @@ import picocli.CommandLine.Spec;
 public final class Main implements Runnable {
     /// Wrong usage or configuration.
     static final int USAGE = CommandLine.ExitCode.USAGE;
+
+    private static final String REPORT = "group: ";
 
     /// Failed.
     static final int FAILED = CommandLine.ExitCode.SOFTWARE;
@@ -101,11 +105,27 @@ public final class Main implements Runnable {
                 : "";
         command.getErr()
                 .println("jacquard: " + kind + message.lines().findFirst().orElse(""));
+        reports(e, message).forEach(command.getErr()::println);
         boolean trace = command.getCommandSpec().root().userObject() instanceof Main m && m.stackTrace;
         if (trace) {
             e.printStackTrace(command.getErr());
         }
         return FAILED;
+    }
+
+    /// What ranks that have failed tell in a table; other messages are a line.
+    private static List<String> reports(Exception e, String message) {
+        List<String> lines = new ArrayList<>();
+        if (message.startsWith(REPORT)) {
+            message.lines().skip(1).forEach(lines::add);
+        }
+        for (Throwable beside : e.getSuppressed()) {
+            String text = String.valueOf(beside.getMessage());
+            if (text.startsWith(REPORT)) {
+                text.lines().forEach(lines::add);
+            }
+        }
+        return lines;
     }
 
     static final class Version implements IVersionProvider {

@@ -8,6 +8,7 @@ import io.jacquard.ranks.Ranks;
 import io.jacquard.train.Trainer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -38,7 +39,9 @@ final class RankOptions {
         try {
             Ranks.run(Launch.here(), device, count(command), watch, world -> keep(world, work, outcome));
         } catch (UncheckedIOException e) {
-            throw e.getCause();
+            IOException cause = e.getCause();
+            Arrays.stream(e.getSuppressed()).forEach(cause::addSuppressed); // the report
+            throw cause;
         }
         return outcome.get();
     }

@@ -34,6 +34,11 @@ final class SuperviseOptions {
     private static final Pattern OURS = Pattern.compile("--supervise|--(restarts|launcher)(=.*)?");
 
     boolean areGiven(CommandLine command) {
+        if (restarts() < 0 || launcher != null && launcher.isBlank()) {
+            throw new ParameterException(
+                    command,
+                    restarts() < 0 ? "--restarts " + restarts() + ": expected at least 0" : "--launcher is empty");
+        }
         if (!supervise && (restarts != null || launcher != null)) {
             throw new ParameterException(command, "--restarts and --launcher belong to --supervise");
         }

@@ -2,8 +2,10 @@ package io.jacquard.cli;
 
 import io.jacquard.group.Watch;
 import io.jacquard.io.Json;
+import io.jacquard.train.Failures;
 import io.jacquard.train.TrainConfig;
 import io.jacquard.train.Trainer;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -27,7 +29,7 @@ final class TrainRun {
             terminal.line("interrupted: finishing the step and saving");
             trainer.requestStop();
         };
-        Watch watch = Watch.DEFAULT.in(config.run().resolve("ranks"));
+        Watch watch = watch(config);
         return Interrupts.during(stop, () -> {
             Trainer.Outcome outcome = ranks.run(
                     command, config.device(), watch, world -> resume ? trainer.resume(world) : trainer.start(world));
@@ -42,6 +44,13 @@ final class TrainRun {
             }
             return outcome;
         });
+    }
+
+    private static Watch watch(TrainConfig config) {
+        Duration timeout = Watch.DEFAULT.timeout();
+        Duration patience = Duration.ofMillis((long) (60_000 * config.parallel().patience()));
+        return new Watch(
+                timeout, patience.compareTo(timeout) < 0 ? timeout : patience, new Failures(config.run()).ranks());
     }
 
     private static void tell(Terminal terminal, TrainConfig config, Trainer.Outcome outcome) {

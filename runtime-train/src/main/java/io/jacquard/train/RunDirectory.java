@@ -12,8 +12,8 @@ import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 
 /// The directory of one run: `config.yaml`, `metrics.jsonl`, `checkpoints/step-<N>/`, `loss.png`, `loss.svg`; of
-/// several ranks `ranks/`. Open in
-/// one process at a time, whose rank 0 writes all of it but the other ranks' parts of checkpoints.
+/// several ranks `ranks/` ([Failures]). Open in one process at a time, whose rank 0 writes all of it but the other
+/// ranks' parts of checkpoints and what they record.
 final class RunDirectory implements AutoCloseable {
     private final Path path;
     private final @Nullable FileChannel lockFile;

@@ -233,7 +233,14 @@ public record TrainConfig(
                     value = "1",
                     least = 1,
                     means = "Parts of the model on each stage of a pipeline: more make `1f1b` an interleaved one")
-            int chunks) {}
+            int chunks,
+
+            @Key(
+                    value = "8",
+                    least = 0,
+                    means = "Minutes that ranks wait for one that answers, but does something else, such as writing a"
+                            + " state on a slow disk; see failures.md")
+            double patience) {}
 
     /// The group `evaluation`.
     public record Evaluation(

@@ -3,6 +3,8 @@ package io.jacquard.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.jacquard.group.FlightRecorder;
+import io.jacquard.group.Operation;
 import io.jacquard.tensor.Debug;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -93,6 +95,44 @@ class MainTest {
                 .sorted()
                 .map(n -> " " + n)
                 .collect(Collectors.joining());
+    }
+
+    /// Beside the line that every failure has.
+    @Test
+    void reportsOfRanksAreWhole() throws Exception {
+        Exception together = new IllegalStateException("group: because\n  ranks  what\n  0      waits in");
+        Exception one = new IllegalArgumentException("no more data\nat all");
+        one.addSuppressed(new IllegalStateException("group: rank 1 of 2 failed: no more data\n  ranks  what"));
+        one.addSuppressed(new IllegalStateException("leak: never closed: scope 'step'"));
+        CommandLine line = Main.commandLine(new PrintWriter(out, true), new PrintWriter(err, true));
+        for (Exception e : new Exception[] {together, one}) {
+            assertEquals(Main.FAILED, line.getExecutionExceptionHandler().handleExecutionException(e, line, null));
+        }
+        assertEquals("""
+                jacquard: group: because
+                  ranks  what
+                  0      waits in
+                jacquard: no more data
+                group: rank 1 of 2 failed: no more data
+                  ranks  what
+                """, err.toString());
+    }
+
+    @Test
+    void whatRanksDidIsInspected(@TempDir Path directory) {
+        FlightRecorder.in(directory, 0, 1)
+                .track("")
+                .begin(Operation.of(Operation.Kind.BARRIER))
+                .enter();
+        assertEquals(0, run("inspect", directory.toString()), err.toString());
+        String text = out.toString().replaceAll("\\d+\\.\\d s", "N s").replaceAll("java:\\d+", "java:N");
+        assertEquals("recorders: " + directory + """
+
+                ranks:
+                  group: the ranks run
+                    ranks  what            for    operation   called at
+                    0      computes after  N s  #1 barrier  MainTest.java:N
+                """, text);
     }
 
     @Test

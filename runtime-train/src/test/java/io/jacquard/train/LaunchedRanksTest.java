@@ -121,6 +121,70 @@ class LaunchedRanksTest {
                 both.output());
     }
 
+    /// One of the processes that mpirun starts is killed: the run goes on from its newest state, to the same bits.
+    /// Hydra leaves no rank time to report: then the supervisor tells what their recorders hold.
+    @ParameterizedTest
+    @CsvSource({
+        "OPEN_MPI, -n 2 --oversubscribe --allow-run-as-root, has ended: its process is gone",
+        "MPICH, -n 2, the ranks have ended without a report"
+    })
+    void supervised(Mpirun library, String options, String report) throws Exception {
+        TrainConfig whole = config("whole " + library, "training.steps=60 checkpoints.every=5");
+        Ranks.run(Launch.SOLO, "cpu", 2, Watch.DEFAULT, world -> {
+            try {
+                new Trainer(whole, TrainListener.SILENT).start(world);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        TrainConfig config = config("supervised " + library, "training.steps=60 checkpoints.every=5");
+        Path file = write(config);
+        CompletableFuture<Mpirun.Ended> running = CompletableFuture.supplyAsync(() -> Mpirun.run(
+                Mpirun.java(
+                        Main.class,
+                        "train",
+                        "--supervise",
+                        "--launcher",
+                        library.needed() + " " + options,
+                        "--config",
+                        file.toString()),
+                Map.of()));
+        kill(config.run().resolve("checkpoints/step-5"), "--config");
+        Mpirun.Ended ended = running.get(120, TimeUnit.SECONDS);
+        assertEquals(0, ended.code(), ended.output());
+        assertTrue(ended.output().contains("; starting it again (1 of 3)"), ended.output());
+        assertEquals(
+                1,
+                ended.lines("group: ").stream().filter(l -> l.contains(report)).count(),
+                ended.output());
+        List<String> failures = Files.readAllLines(config.run().resolve("failures.jsonl"));
+        assertEquals(1, failures.size());
+        assertTrue(failures.getFirst().contains("\"report\":[\"group: "), failures.getFirst());
+        assertTrue(failures.getFirst().contains(report), failures.getFirst());
+        for (String f : List.of("model.safetensors.index.json", "model-00001-of-00002.safetensors")) {
+            Path state = Path.of("checkpoints", "step-60", f);
+            assertArrayEquals(
+                    Files.readAllBytes(whole.run().resolve(state)),
+                    Files.readAllBytes(config.run().resolve(state)),
+                    f);
+        }
+    }
+
+    /// Kills the youngest process that has an argument, when a file is there.
+    private static void kill(Path when, String argument) throws InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(90);
+        while (!Files.exists(when) && System.nanoTime() < deadline) {
+            Thread.sleep(10);
+        }
+        ProcessHandle.current()
+                .descendants()
+                .filter(p -> p.info().command().orElse("").endsWith("java")
+                        && List.of(p.info().arguments().orElse(new String[0])).contains(argument))
+                .max(Comparator.comparingLong(ProcessHandle::pid))
+                .orElseThrow()
+                .destroyForcibly();
+    }
+
     /// A rank that is killed ends all others; what the ranks did last is in the run's directory.
     @Test
     void aKilledRankEndsAll() throws Exception {

@@ -121,8 +121,8 @@ class TrainConfigTest {
                 training.graph training.nonFiniteLimit optimizer.type optimizer.learningRate optimizer.schedule
                 optimizer.warmup optimizer.floor optimizer.decay optimizer.beta1 optimizer.beta2 optimizer.epsilon
                 optimizer.weightDecay optimizer.clip parallel.data parallel.tensor parallel.pipeline parallel.zero
-                parallel.schedule parallel.chunks evaluation.every evaluation.sequences evaluation.batch
-                samples.every samples.prompt samples.tokens samples.temperature samples.topK checkpoints.every
+                parallel.schedule parallel.chunks parallel.patience evaluation.every evaluation.sequences
+                evaluation.batch samples.every samples.prompt samples.tokens samples.temperature samples.topK checkpoints.every
                 checkpoints.keep energy.gridIntensity run device""".replace('\n', ' '),
                 ConfigKey.all().stream().map(ConfigKey::path).collect(Collectors.joining(" ")));
     }
