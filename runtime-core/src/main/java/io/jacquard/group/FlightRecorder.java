@@ -26,7 +26,7 @@ import org.jspecify.annotations.Nullable;
 /// **Thread**: operations begin on the rank's thread; any may end them, or read.
 ///
 /// **Cost** (two cores, one rank): 0.1 µs and 80 bytes of garbage for an operation; looking where it was called from
-/// takes 1.6 % of the time at most ([CallSites]).
+/// takes 1 % of the time at most ([CallSites]).
 public final class FlightRecorder {
     /// Operations that are held.
     public static final int SLOTS = 64;

@@ -9,6 +9,7 @@ import io.jacquard.train.Trainer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -39,7 +40,7 @@ final class RankOptions {
         try {
             Ranks.run(Launch.here(), device, count(command), watch, world -> keep(world, work, outcome));
         } catch (UncheckedIOException e) {
-            IOException cause = e.getCause();
+            IOException cause = Objects.requireNonNull(e.getCause());
             Arrays.stream(e.getSuppressed()).forEach(cause::addSuppressed); // the report
             throw cause;
         }
