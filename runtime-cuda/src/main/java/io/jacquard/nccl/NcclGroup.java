@@ -294,7 +294,7 @@ public final class NcclGroup implements Group {
     /// Ends all groups of this rank's line, not this one only, and what runs on the devices.
     @Override
     public void abort(String why) {
-        line.activity().fail(why, Source.FOUND);
+        line.activity().fail(why, Source.OWN); // what this rank throws then is told with it
         all.abort();
     }
 
