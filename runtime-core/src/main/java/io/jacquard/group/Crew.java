@@ -20,7 +20,7 @@ final class Crew {
     private static final Duration MOST_BETWEEN_LOOKS = Duration.ofMillis(100);
     private static final long AT_ONCE_NANOS = 5_000_000_000L;
 
-    /// A rank that waits.
+    /// A rank that has waited for a while.
     ///
     /// @param others who has not come yet; nobody if there is nothing to wait for any more
     private record Waiting(long since, Supplier<List<Integer>> others) {}
@@ -90,13 +90,11 @@ final class Crew {
     }
 
     /// @param others who has not come yet; nobody if there is nothing to wait for any more
-    synchronized void waits(int rank, Flight flight, Supplier<List<Integer>> others) {
-        flight.waits(true);
+    synchronized void waits(int rank, Supplier<List<Integer>> others) {
         waiting[rank] = new Waiting(System.nanoTime(), others);
     }
 
-    synchronized void waitsNoMore(int rank, Flight flight) {
-        flight.waits(false);
+    synchronized void waitsNoMore(int rank) {
         waiting[rank] = null;
     }
 
@@ -123,8 +121,9 @@ final class Crew {
     synchronized RankState state(int rank) {
         Waiting w = waiting[rank];
         Doing end = ends[rank];
-        Doing doing = end != null ? end : w != null ? Doing.WAITS : Doing.COMPUTES;
         List<FlightEntry> flights = recorders.get(rank).last(FlightRecorder.SLOTS);
+        boolean waits = flights.stream().anyMatch(FlightEntry::waits);
+        Doing doing = end != null ? end : waits ? Doing.WAITS : Doing.COMPUTES;
         long since = flights.stream()
                 .mapToLong(f -> f.isOpen() ? f.beganNanos() : f.endedNanos())
                 .max()

@@ -120,10 +120,10 @@ final class Meeting {
         }
         for (Call c : calls) {
             if (!flight.operation().equals(c.operation)) {
-                crew.waits(members[rank], flight, List::of);
+                flight.waits(true);
                 abort(FlightReport.different(
                         Arrays.stream(members).mapToObj(crew::state).toList()));
-                crew.waitsNoMore(members[rank], flight);
+                flight.waits(false);
                 check();
             }
         }
@@ -252,21 +252,25 @@ final class Meeting {
         boolean holds();
     }
 
-    /// The crew sees how long it takes, and ends it if there is no hope.
+    /// If it takes long, the crew looks after it, and ends it if there is no hope.
     private void await(int rank, Flight flight, Condition condition, Supplier<List<Integer>> others) {
         boolean interrupted = false;
         if (!condition.holds() && failure == null) {
-            crew.waits(members[rank], flight, () -> missing(condition, others));
+            flight.waits(true);
             interrupted = sleep(() -> condition.holds() || failure != null, SHORT_NANOS);
-            while (!condition.holds() && failure == null && !interrupted) {
+            if (!condition.holds() && failure == null && !interrupted) {
                 flight.locate();
-                interrupted = sleep(() -> condition.holds() || failure != null, LONG_NANOS);
+                crew.waits(members[rank], () -> missing(condition, others));
+                while (!condition.holds() && failure == null && !interrupted) {
+                    interrupted = sleep(() -> condition.holds() || failure != null, LONG_NANOS);
+                }
+                crew.waitsNoMore(members[rank]);
             }
             if (interrupted) {
                 abort("group: rank " + members[rank] + " was interrupted in " + flight);
                 Thread.currentThread().interrupt();
             }
-            crew.waitsNoMore(members[rank], flight);
+            flight.waits(false);
         }
         if (!condition.holds()) {
             check();
