@@ -1,0 +1,146 @@
+package io.jacquard.benchmarks.suite;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// The file that a run leaves: written again after each row, so that what was measured stays when the run is cut off.
+final class BenchRecord {
+    static final int FORMAT = 1;
+    static final String BENCHMARK = "gpu-bench";
+
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    private final Path file;
+    private final Map<String, @Nullable Object> head = new LinkedHashMap<>();
+    private final List<Map<String, @Nullable Object>> rows = new ArrayList<>();
+    private final List<String> skipped = new ArrayList<>();
+
+    BenchRecord(Path file, List<String> command) throws IOException {
+        this.file = file;
+        head.put("benchmark", BENCHMARK);
+        head.put("format", FORMAT);
+        head.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        head.put("commit", commit());
+        head.put("command", String.join(" ", command));
+        head.put("cpu", cpu());
+        head.put("processors", Runtime.getRuntime().availableProcessors());
+    }
+
+    void put(String key, @Nullable Object value) {
+        head.put(key, value);
+    }
+
+    void add(Map<String, @Nullable Object> row) throws IOException {
+        rows.add(row);
+        write(false);
+    }
+
+    void skip(String row) {
+        skipped.add(row);
+    }
+
+    List<Map<String, @Nullable Object>> rows() {
+        return rows;
+    }
+
+    /// One line a row: a change shows as such in a diff.
+    void write(boolean complete) throws IOException {
+        Map<String, @Nullable Object> all = new LinkedHashMap<>(head);
+        all.put("complete", complete);
+        all.put("skipped", skipped);
+        StringBuilder text = new StringBuilder("{\n");
+        all.forEach((key, value) -> text.append(JSON.writeValueAsString(key))
+                .append(": ")
+                .append(JSON.writeValueAsString(value))
+                .append(",\n"));
+        text.append("\"rows\": [");
+        for (int i = 0; i < rows.size(); i++) {
+            text.append(i == 0 ? "\n" : ",\n").append(JSON.writeValueAsString(rows.get(i)));
+        }
+        text.append("\n]\n}\n");
+        Path parent = file.toAbsolutePath().getParent();
+        Files.createDirectories(parent);
+        Path part = Files.createTempFile(parent, "record", ".part");
+        Files.writeString(part, text.toString());
+        Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    /// Every way in which a record does not keep to the format; none for a good one.
+    static List<String> faults(JsonNode record) {
+        List<String> faults = new ArrayList<>();
+        for (String key :
+                List.of("date", "commit", "command", "device", "machine", "roofline", "peer", "protocol", "rows")) {
+            if (record.path(key).isMissingNode()) {
+                faults.add("no " + key);
+            }
+        }
+        if (record.path("format").asInt(0) != FORMAT) {
+            faults.add("format " + record.path("format") + ", expected " + FORMAT);
+        }
+        if (!record.path("peer").path("present").asBoolean(false)
+                && record.path("peer").path("why").asString("").isEmpty()) {
+            faults.add("no peer, and no reason");
+        }
+        for (JsonNode row : record.path("rows")) {
+            faults(row, record, faults);
+        }
+        return faults;
+    }
+
+    private static void faults(JsonNode row, JsonNode record, List<String> faults) {
+        String name = row.path("name").asString("?");
+        String status = row.path("status").asString("");
+        boolean timed = status.equals(Result.MEASURED) || status.equals(Result.ALONE);
+        boolean step = row.path("spec").path("kind").asString("").equals("step");
+        if (timed != row.has("micros") || timed == row.has("why")) {
+            faults.add(name + ": status " + status + " with times " + row.has("micros") + ", reason " + row.has("why"));
+        }
+        if (timed
+                && !step
+                && !(row.path("error_fp64").asDouble(1)
+                        <= row.path("error_allowed").asDouble(0))) {
+            faults.add(name + ": timed with an error of " + row.path("error_fp64"));
+        }
+        if (status.equals(Result.MEASURED) != row.has("ratio")) {
+            faults.add(name + ": status " + status + ", ratio " + row.path("ratio"));
+        }
+        if (row.has("ratio") && !record.path("peer").path("present").asBoolean(false)) {
+            faults.add(name + ": a ratio without a peer");
+        }
+    }
+
+    private static String commit() {
+        String told = System.getProperty("jacquard.commit");
+        if (told != null) {
+            return told;
+        }
+        String commit = Machine.output("git", "rev-parse", "--short", "HEAD");
+        if (commit.isEmpty()) {
+            return "unknown";
+        }
+        boolean changed = !Machine.output("git", "status", "--porcelain", "--untracked-files=no")
+                .isEmpty();
+        return commit + (changed ? " with changes" : "");
+    }
+
+    private static String cpu() throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/cpuinfo"), StandardCharsets.UTF_8)) {
+            if (line.startsWith("model name")) {
+                return line.substring(line.indexOf(':') + 1).strip();
+            }
+        }
+        return "unknown";
+    }
+}

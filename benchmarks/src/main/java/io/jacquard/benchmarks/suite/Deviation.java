@@ -1,0 +1,51 @@
+package io.jacquard.benchmarks.suite;
+
+import io.jacquard.tensor.DType;
+
+/// The largest error of some outputs: of each tensor, the largest difference to the exact value over the largest exact
+/// value; of several tensors, the worst.
+public final class Deviation {
+    private double worst;
+    private double difference;
+    private double magnitude;
+    private long compared;
+
+    /// The tensor before is complete.
+    public Deviation next() {
+        if (difference > 0) {
+            worst = Math.max(worst, magnitude == 0 ? Double.POSITIVE_INFINITY : difference / magnitude);
+        }
+        difference = 0;
+        magnitude = 0;
+        return this;
+    }
+
+    public void add(double got, double exact) {
+        compared++;
+        // a NaN must not hide behind a comparison
+        difference = Math.abs(got - exact) <= difference ? difference : Math.abs(got - exact);
+        if (Double.isNaN(got)) {
+            difference = Double.POSITIVE_INFINITY;
+        }
+        magnitude = Math.max(magnitude, Math.abs(exact));
+    }
+
+    public double relative() {
+        next();
+        return compared == 0 ? Double.NaN : worst;
+    }
+
+    public long compared() {
+        return compared;
+    }
+
+    /// What may come of rounding: outputs in the type of the row, sums in F32. A wrong index or a lost tile is off
+    /// by about 1.
+    public static double allowed(DType dtype) {
+        return switch (dtype) {
+            case BF16 -> 0x1p-6;
+            case F16 -> 0x1p-9;
+            default -> 0x1p-12;
+        };
+    }
+}

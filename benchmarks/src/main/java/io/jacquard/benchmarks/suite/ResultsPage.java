@@ -1,0 +1,396 @@
+package io.jacquard.benchmarks.suite;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+
+/// `docs/results.md`, and the sentence of the README, from all records under `benchmarks/results`.
+public final class ResultsPage {
+    private static final String BEGIN = "<!-- figures: written by benchmarks/results-page -->\n";
+    private static final String END = "<!-- end of figures -->\n";
+
+    private final Path root;
+    private final List<Source> sources = new ArrayList<>();
+    private final StringBuilder page = new StringBuilder();
+
+    /// A record and its file.
+    private record Source(Path file, JsonNode record) {
+        boolean is(String benchmark) {
+            return record.path("benchmark").asString("").equals(benchmark);
+        }
+
+        boolean onGpu() {
+            return is(BenchRecord.BENCHMARK)
+                    && record.path("machine").asString("").equals("gpu");
+        }
+
+        boolean onCpu() {
+            return is(BenchRecord.BENCHMARK)
+                    && record.path("machine").asString("").equals("cpu");
+        }
+
+        String time() {
+            return record.path("date").asString(record.path("started").asString("0000-00-00"));
+        }
+
+        String date() {
+            return time().substring(0, 10);
+        }
+
+        String origin() {
+            return date() + ", commit " + record.path("commit").asString("?") + ", [`" + file.getFileName()
+                    + "`](../benchmarks/results/" + file.getFileName() + ")";
+        }
+    }
+
+    ResultsPage(Path root) throws IOException {
+        this.root = root;
+        try (Stream<Path> files = Files.list(root.resolve("benchmarks/results"))) {
+            for (Path file :
+                    files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
+                sources.add(new Source(file, Lines.JSON.readTree(Files.readString(file))));
+            }
+        }
+        sources.sort(Comparator.comparing(Source::time).reversed());
+    }
+
+    /// `[ROOT]`: writes both files.
+    public static void main(String[] args) throws IOException {
+        Path root = Path.of(args.length > 0 ? args[0] : ".");
+        ResultsPage page = new ResultsPage(root);
+        Files.writeString(root.resolve("docs/results.md"), page.text());
+        Files.writeString(root.resolve("README.md"), page.readme());
+    }
+
+    /// The page.
+    String text() throws IOException {
+        page.setLength(0);
+        page.append("""
+                # Results
+
+                Written by `./benchmarks/results-page` from the records under
+                [`benchmarks/results`](../benchmarks/results/README.md), which explains their format; a test fails when
+                this page is not what they say. Ratios are times of the best PyTorch over ours, in one run, contenders
+                taking turns: above 1 is faster than PyTorch.
+
+                """);
+        gpu();
+        stepsOnCpu();
+        allReduces();
+        for (Source s : sources) {
+            if (s.is(BenchRecord.BENCHMARK) && (s.onGpu() || s.onCpu())) {
+                rows(s);
+            }
+        }
+        return page.toString();
+    }
+
+    private void gpu() {
+        page.append("## On a GPU\n\n");
+        if (sources.stream().noneMatch(Source::onGpu)) {
+            page.append("""
+                    **Nothing has run on a GPU yet.** The CUDA kernels, and whole training runs on them, are right on
+                    the emulated device; how fast they are on a real one nobody knows. `./benchmarks/gpu-bench` measures
+                    it where there is one; these are its goals:
+
+                    """);
+        }
+        heading("what | against | goal | reached | measured");
+        for (Goal goal : Goal.all()) {
+            for (Row row : Rows.of(Rows.Scale.GPU, "bf16")) {
+                if (goal.row().matcher(row.name()).matches()) {
+                    goal(goal, row.name());
+                }
+            }
+        }
+        page.append('\n');
+        for (Source s : sources) {
+            if (s.record.path("record").asString("").equals("gpu-check")) {
+                page.append("- gpu-check of %s: %s%s, [`%s`](../benchmarks/results/%s)%n%n"
+                        .formatted(
+                                s.date(),
+                                s.record.path("passed").asBoolean(false) ? "passed" : "**failed**",
+                                s.record.path("complete").asBoolean(false) ? "" : " (not all of it)",
+                                s.file.getFileName(),
+                                s.file.getFileName()));
+            }
+        }
+    }
+
+    private void heading(String names) {
+        page.append("| ").append(names).append(" |\n|");
+        page.repeat(" --- |", names.split("[|]", -1).length).append('\n');
+    }
+
+    private void goal(Goal goal, String name) {
+        String key = goal.memory() ? "memory_ratio" : "goal_ratio";
+        String reached = "not run";
+        String origin = "";
+        for (Source s : sources) {
+            JsonNode row = s.onGpu() ? named(s.record, name) : null;
+            if (row != null && row.has(key)) {
+                double ratio = row.get(key).asDouble();
+                boolean good = goal.memory() ? ratio <= goal.ratio() : ratio >= goal.ratio();
+                reached = number(ratio) + (good ? "" : ", **missed**");
+                origin = s.origin();
+                break;
+            }
+        }
+        page.append("| %s%s | %s | %s%s | %s | %s |%n"
+                .formatted(
+                        name,
+                        goal.memory() ? ": peak memory" : "",
+                        goal.words(),
+                        goal.memory() ? "at most " : "",
+                        number(goal.ratio()),
+                        reached,
+                        origin));
+    }
+
+    private static @Nullable JsonNode named(JsonNode record, String name) {
+        for (JsonNode row : record.path("rows")) {
+            if (row.path("name").asString("").equals(name)) {
+                return row;
+            }
+        }
+        return null;
+    }
+
+    private void stepsOnCpu() throws IOException {
+        page.append("## Training steps on a CPU\n\n");
+        page.append("""
+                Forward, cross entropy, backward, clipping, AdamW; tokens per second, from medians. In bf16, PyTorch's
+                autocast keeps F32 weights; Jacquard's are bf16 with an F32 master. Peak memory is the process's largest
+                resident set.
+
+                """);
+        heading("model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better"
+                + " | peak MiB: Jacquard, eager, compiled | measured");
+        List<Source> steps = sources.stream().filter(s -> s.is("step")).toList();
+        for (Source s : steps) {
+            for (Step step : Step.of(s.record)) {
+                page.append("| %s | %s | %s | %s | %s | %s | %s, %s, %s | %s |%n"
+                        .formatted(
+                                step.model,
+                                step.precision,
+                                step.rate("jacquard"),
+                                step.rate("torch eager"),
+                                step.rate("torch compiled"),
+                                number(step.ratio()),
+                                step.memory("jacquard"),
+                                step.memory("torch eager"),
+                                step.memory("torch compiled"),
+                                s.origin() + ", " + s.record.path("cpu").asString("") + " x "
+                                        + s.record.path("processors").asInt(0)));
+            }
+        }
+        page.append('\n');
+        for (Source s : steps) {
+            remarks(s);
+        }
+    }
+
+    private void allReduces() throws IOException {
+        List<Source> records = sources.stream().filter(s -> s.is("all-reduce")).toList();
+        if (records.isEmpty()) {
+            return;
+        }
+        page.append("## All-reduce between processes\n\n");
+        page.append("""
+                `MpiGroup` beside `MPI_Allreduce` of the same library called from C, F32, in turns, the best of all
+                repetitions. Bus bandwidth: 2 (n - 1) / n times the bytes over the slowest rank's time.
+
+                """);
+        for (Source s : records) {
+            page.append(s.origin() + ", " + s.record.path("cpu").asString("") + " x "
+                    + s.record.path("processors").asInt(0) + ".\n\n");
+            heading("library | ranks | bytes | us | GB/s | from C: us | GB/s | ratio");
+            for (JsonNode row : s.record.path("rows")) {
+                page.append("| %s | %s | %s | %s | %s | %s | %s | %s |%n"
+                        .formatted(
+                                row.path("library").asString("").replaceAll("(,|:? ?\\)).*", ")"),
+                                row.path("ranks").asInt(0),
+                                row.path("bytes").asLong(0),
+                                number(row.path("micros")),
+                                number(row.path("bus_gigabytes_per_second")),
+                                number(row.path("peer_micros")),
+                                number(row.path("peer_bus_gigabytes_per_second")),
+                                number(row.path("ratio"))));
+            }
+            page.append('\n');
+            remarks(s);
+        }
+    }
+
+    /// What people wrote about a record, in a file of its name.
+    private void remarks(Source s) throws IOException {
+        Path file = s.file.resolveSibling(s.file.getFileName().toString().replaceAll("json$", "md"));
+        if (Files.exists(file)) {
+            page.append(Files.readString(file).strip()).append("\n\n");
+        }
+    }
+
+    private void rows(Source s) throws IOException {
+        JsonNode r = s.record;
+        JsonNode peer = r.path("peer");
+        page.append("## Kernels and steps: %s, %s%n%n"
+                .formatted(r.path("device").asString("").replaceAll(",.*", ""), s.date()));
+        page.append("%s. %s; %s; Java %s; %s. Roofline: %s. Command: `%s`.%n%n"
+                .formatted(
+                        s.origin(),
+                        r.path("device").asString(""),
+                        r.path("cpu").asString("") + " x "
+                                + r.path("processors").asInt(0),
+                        r.path("java").asString(""),
+                        peer.path("present").asBoolean(false)
+                                ? "PyTorch " + peer.path("torch").asString("")
+                                : "no peer (" + peer.path("why").asString("") + ")",
+                        r.path("roofline"),
+                        r.path("command").asString("")));
+        heading("row | us | spread | rate | of the roofline | best PyTorch | us | ratio | error ours, PyTorch");
+        for (JsonNode row : r.path("rows")) {
+            row(row);
+        }
+        if (!r.path("skipped").isEmpty()) {
+            page.append("\nNot run, out of time: ").append(r.path("skipped")).append(".\n");
+        }
+        page.append('\n');
+        remarks(s);
+    }
+
+    private void row(JsonNode row) {
+        if (row.has("why")) {
+            page.append("| %s | %s: %s | | | | | | | |%n"
+                    .formatted(
+                            row.path("name").asString(""),
+                            row.path("status").asString(""),
+                            row.path("why").asString("")));
+            return;
+        }
+        String best = row.path("best_peer").asString("");
+        JsonNode peer = row.path("peers").path(best);
+        page.append("| %s | %s | %s | %s | %s | %s | %s | %s | %s, %s |%n"
+                .formatted(
+                        row.path("name").asString(""),
+                        number(row.path("micros")),
+                        percent(row.path("spread")),
+                        rate(row),
+                        percent(row.path("roofline_fraction")),
+                        best,
+                        number(peer.path("micros")),
+                        number(row.path("ratio")),
+                        error(row.path("error_fp64")),
+                        error(peer.path("error_fp64"))));
+    }
+
+    private static String rate(JsonNode row) {
+        Map<String, String> units = new LinkedHashMap<>();
+        units.put("tokens_per_second", "tokens/s");
+        units.put("teraflops", "TFLOP/s");
+        units.put("gigabytes_per_second", "GB/s");
+        for (Map.Entry<String, String> unit : units.entrySet()) {
+            if (row.has(unit.getKey())) {
+                return number(row.get(unit.getKey())) + " " + unit.getValue();
+            }
+        }
+        return "";
+    }
+
+    /// The README with its sentence about steps on the CPU written again.
+    String readme() throws IOException {
+        String text = Files.readString(root.resolve("README.md"));
+        int begin = text.indexOf(BEGIN);
+        int end = text.indexOf(END);
+        if (begin < 0 || end < begin) {
+            throw new IllegalStateException("README.md has no place for figures: " + BEGIN.strip());
+        }
+        return text.substring(0, begin + BEGIN.length()) + sentence() + text.substring(end);
+    }
+
+    private String sentence() {
+        Map<String, String> newest = new LinkedHashMap<>();
+        for (Source s : sources.stream().filter(s -> s.is("step")).toList()) {
+            for (Step step : Step.of(s.record)) {
+                String against =
+                        step.rates.containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
+                newest.putIfAbsent(
+                        step.model + " " + step.precision,
+                        "- %s in %s: %s times %s (%s)%n"
+                                .formatted(step.model, step.precision, number(step.ratio()), against, s.date()));
+            }
+        }
+        boolean gpu = sources.stream().anyMatch(Source::onGpu);
+        return """
+                Tokens per second of whole training steps beside PyTorch, in turns on two CPU cores:
+
+                %s
+                %s[All results](docs/results.md), with dates and commits.
+                """.formatted(String.join("", newest.values()), gpu ? "" : "Nothing has run on a GPU yet. ");
+    }
+
+    /// One model of a record of `step-benchmark`.
+    private record Step(String model, String precision, Map<String, Double> rates, Map<String, Double> peaks) {
+        static List<Step> of(JsonNode record) {
+            Map<String, Step> steps = new LinkedHashMap<>();
+            for (JsonNode row : record.path("rows")) {
+                String model = row.path("model").asString("");
+                String precision = row.path("precision").asString("");
+                Step step = steps.computeIfAbsent(
+                        model + precision,
+                        _ -> new Step(model, precision, new LinkedHashMap<>(), new LinkedHashMap<>()));
+                String contender = row.path("contender").asString("");
+                step.rates.put(contender, row.path("tokens_per_second").asDouble());
+                step.peaks.put(contender, row.path("peak_rss_bytes").asDouble() / (1 << 20));
+            }
+            return List.copyOf(steps.values());
+        }
+
+        double ratio() {
+            double ours = rates.getOrDefault("jacquard", Double.NaN);
+            double best = rates.entrySet().stream()
+                    .filter(e -> !e.getKey().equals("jacquard"))
+                    .mapToDouble(Map.Entry::getValue)
+                    .max()
+                    .orElse(Double.NaN);
+            return ours / best;
+        }
+
+        String rate(String contender) {
+            Double rate = rates.get(contender);
+            return rate == null ? "" : "%.0f".formatted(rate);
+        }
+
+        String memory(String contender) {
+            Double peak = peaks.get(contender);
+            return peak == null ? "-" : "%.0f".formatted(peak);
+        }
+    }
+
+    private static String number(JsonNode value) {
+        return value.isMissingNode() || value.isNull() ? "" : number(value.asDouble());
+    }
+
+    private static String number(double value) {
+        if (value >= 1000) {
+            return String.format(Locale.ROOT, "%.0f", value);
+        }
+        return String.format(Locale.ROOT, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+    }
+
+    private static String percent(JsonNode value) {
+        return value.isMissingNode() ? "" : String.format(Locale.ROOT, "%.0f %%", 100 * value.asDouble());
+    }
+
+    private static String error(JsonNode value) {
+        return value.isMissingNode() ? "" : String.format(Locale.ROOT, "%.0e", value.asDouble());
+    }
+}

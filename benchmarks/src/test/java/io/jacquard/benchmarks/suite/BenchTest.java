@@ -1,0 +1,121 @@
+package io.jacquard.benchmarks.suite;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/// The command from end to end: processes, protocol, record.
+final class BenchTest {
+    @TempDir
+    private Path directory;
+
+    private JsonNode run(int code, String... arguments) throws IOException {
+        Path out = directory.resolve("record.json");
+        List<String> all = new ArrayList<>(List.of("--quick", "--out", out.toString()));
+        all.addAll(List.of(arguments));
+        assertEquals(code, Bench.commandLine().execute(all.toArray(String[]::new)));
+        JsonNode record = Lines.JSON.readTree(Files.readString(out));
+        assertEquals(List.of(), BenchRecord.faults(record));
+        return record;
+    }
+
+    @Test
+    void withoutAPeerTheRecordSaysSo() throws IOException {
+        JsonNode record = run(
+                0, "--device", "cpu", "--scale", "tiny", "--python", "no-such-python", "--only", "^(gelu f|step gpt2)");
+        assertFalse(record.get("peer").get("present").asBoolean());
+        assertTrue(record.get("peer").get("why").asString().contains("no-such-python"));
+        assertTrue(record.get("complete").asBoolean());
+        assertEquals("cpu", record.get("machine").asString());
+        assertEquals(2, record.get("rows").size());
+        for (JsonNode row : record.get("rows")) {
+            assertEquals("no peer", row.get("status").asString());
+            assertTrue(row.get("micros").asDouble() > 0);
+            assertFalse(row.has("ratio"));
+        }
+    }
+
+    @Test
+    void onTheEmulatedDeviceWithItsEvents() throws IOException {
+        Path driver = Path.of(System.getProperty("jacquard.cuda.driver", "none"));
+        assumeTrue(Files.exists(driver), () -> driver + " is not there; the tests of runtime-cuda build it");
+        JsonNode record = run(0, "--device", "cuda", "--no-peer", "--only", "^(rms norm b|clip|step llama)");
+        assertEquals("emulated", record.get("machine").asString());
+        assertTrue(record.get("device").asString().contains("emulated driver"));
+        assertEquals(3, record.get("rows").size());
+        for (JsonNode row : record.get("rows")) {
+            assertFalse(row.has("goal"), "goals are a GPU's");
+        }
+    }
+
+    @Test
+    void besidePyTorch() throws IOException {
+        assumeTrue(
+                !Machine.output("python3", "-c", "import torch; print(torch.__version__)")
+                        .isEmpty(),
+                "no torch");
+        JsonNode record = run(0, "--device", "cpu", "--scale", "tiny", "--no-compile", "--only", "^(gelu b|step gpt2)");
+        JsonNode step = record.get("rows").get(0);
+        assertEquals("measured", step.get("peers").get("eager").get("status").asString());
+        JsonNode row = record.get("rows").get(1);
+        assertEquals("measured", row.get("status").asString());
+        JsonNode peer = row.get("peers").get(row.get("best_peer").asString());
+        assertTrue(peer.get("error_fp64").asDouble() <= row.get("error_allowed").asDouble());
+        double ratio = row.get("ratio").asDouble();
+        assertEquals(peer.get("micros").asDouble() / row.get("micros").asDouble(), ratio, 0.001 * ratio);
+    }
+
+    @Test
+    void aPeerThatDiesCostsOnlyItself() throws IOException {
+        Path script = directory.resolve("peer");
+        Files.writeString(script, """
+                #!/bin/sh
+                echo '{"ready": true, "torch": "stand-in"}'
+                read command && echo '{"gigabytes_per_second": 1}'
+                read command && echo '{"variants": ["a", "b"]}'
+                read command && echo '{"error": "RuntimeError: a cannot"}'
+                """);
+        assertTrue(script.toFile().setExecutable(true));
+        JsonNode row = run(0, "--device", "cpu", "--scale", "tiny", "--python", script.toString(), "--only", "^gelu f")
+                .get("rows")
+                .get(0);
+        assertEquals("no peer", row.get("status").asString());
+        assertTrue(row.get("micros").asDouble() > 0);
+        assertEquals(
+                "RuntimeError: a cannot", row.get("peers").get("a").get("why").asString());
+        assertTrue(row.get("peers").get("b").get("why").asString().startsWith("torch ended without an answer"));
+    }
+
+    @Test
+    void whatTheBudgetLeavesOutIsNamed() throws IOException {
+        JsonNode record =
+                run(0, "--device", "cpu", "--scale", "tiny", "--no-peer", "--only", "^copy", "--budget", "0s");
+        assertEquals(0, record.get("rows").size());
+        assertEquals(1, record.get("skipped").size());
+    }
+
+    @Test
+    void withoutADeviceItDoesNotStart() {
+        assertEquals(2, Bench.commandLine().execute("--device", "cuda:77", "--no-peer"));
+    }
+
+    @Test
+    void aRecordWithATimeOfAWrongRowIsFaulty() {
+        JsonNode record = Lines.JSON.readTree("""
+                {"format": 1, "date": "", "commit": "", "command": "", "device": "", "machine": "gpu", "roofline": {},
+                 "protocol": {}, "peer": {"present": false},
+                 "rows": [{"name": "x", "status": "no peer", "micros": 1, "error_fp64": 0.5, "error_allowed": 0.01}]}
+                """);
+        assertEquals(List.of("no peer, and no reason", "x: timed with an error of 0.5"), BenchRecord.faults(record));
+    }
+}
