@@ -331,7 +331,7 @@ public final class Weights {
             keeper.need(s);
             return layers.apply(Ops.afterBackward(h, () -> keeper.written(s)));
         };
-        return recompute ? Ops.recompute(kept, x) : kept.apply(x);
+        return recompute ? Ops.recompute(kept, x) : Ops.beforeBackward(kept.apply(x), () -> keeper.need(s));
     }
 
     private Segment segmentOfName(String name) {

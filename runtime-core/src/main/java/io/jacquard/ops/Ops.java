@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// Wrong operands are an `IllegalArgumentException` before anything is launched. No operation waits for the device.
 ///
 /// **Memory**: the result is a new tensor of the current scope, except for [#reshape], [#rope], [#afterBackward],
-/// [#copyToGroup] and [#allReduce], which are handles on their operand's memory, and where an operation has nothing to
-/// do ([#cast] to the same dtype, [#dropout] with p 0, any of a group of one).
+/// [#beforeBackward], [#copyToGroup] and [#allReduce], which are handles on their operand's memory, and where an
+/// operation has nothing to do ([#cast] to the same dtype, [#dropout] with p 0, any of a group of one).
 ///
 /// **Thread**: the thread of the operands' session.
 public final class Ops {
@@ -198,7 +198,13 @@ public final class Ops {
     /// those of a block's weights where `x` is the block's operand. It runs in each backward that comes through the
     /// result, in a [#recompute] too.
     public static Tensor afterBackward(Tensor x, Runnable action) {
-        return AfterBackward.of(x, action);
+        return OnBackward.after(x, action);
+    }
+
+    /// `x`, with `action` to run in backward, before that comes to anything that `x` was computed from: where `x`
+    /// is the result of a block, before it reads the block's weights.
+    public static Tensor beforeBackward(Tensor x, Runnable action) {
+        return OnBackward.before(x, action);
     }
 
     // ---- groups: all ranks call, with tensors of one shape; of one rank alone they cost nothing

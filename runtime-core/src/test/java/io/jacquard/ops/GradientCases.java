@@ -64,6 +64,7 @@ final class GradientCases {
                 of("sum", in -> Ops.sum(in.get(0)), shape(2, 7)),
                 of("cast to bf16 and back", in -> Ops.cast(Ops.cast(in.get(0), DType.BF16), DType.F32), shape(9)),
                 of("afterBackward", in -> Ops.afterBackward(in.get(0), () -> {}), shape(2, 3)),
+                of("beforeBackward", in -> Ops.beforeBackward(in.get(0), () -> {}), shape(2, 3)),
                 of("reshape", in -> Ops.reshape(in.get(0), Shape.of(3, 4)), shape(2, 6)),
                 of("permute", in -> Ops.permute(in.get(0), 2, 0, 1), shape(2, 3, 4)),
                 of("narrow first", in -> Ops.narrow(in.get(0), 0, 1, 2), shape(4, 3)),

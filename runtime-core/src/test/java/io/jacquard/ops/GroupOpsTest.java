@@ -22,7 +22,7 @@ import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
-/// What operations of groups launch, and when the actions of [AfterBackward] run.
+/// What operations of groups launch, and when the actions of [OnBackward] run.
 final class GroupOpsTest {
     private static final Group SOLO = new SoloGroup();
 
@@ -115,6 +115,29 @@ final class GroupOpsTest {
     @Test
     void actionsRunWhereOnlyWeightsWantGradients() {
         actionsSeeWholeGradients(false, false);
+    }
+
+    /// Backward in two parts comes to the weights' values in the first, to their gradients in the second.
+    @Test
+    void actionsBeforeBackwardWaitForNothing() {
+        try (Session _ = Session.open("cpu");
+                var _ = Scope.open("test")) {
+            Tensor x = Tensor.of(Shape.of(1, 1), 3f).leaf();
+            Tensor value = Tensor.of(Shape.of(1, 1), 5f);
+            Tensor w = value.leaf(Tensor.zeros(Shape.of(1, 1), DType.F32), "weight");
+            List<String> events = new ArrayList<>();
+            Tensor in = Ops.afterBackward(x, () -> events.add("after"));
+            Tensor y = Ops.beforeBackward(Ops.linear(in, w, null), () -> {
+                events.add("before");
+                value.copyFrom(new float[] {7f});
+            });
+            value.copyFrom(new float[] {-1f}); // as if another block's
+            Gradients.Split split = Gradients.split(y, null, x);
+            assertEquals(7f, Objects.requireNonNull(split.wanted().getFirst()).item());
+            assertEquals(List.of("before"), events);
+            split.weights();
+            assertEquals(List.of("before", "after"), events);
+        }
     }
 
     private static final float[][] LOGITS = {{0.5f, -2f, 3f, 1f, 0.25f}, {-1f, 4f, 0f, 2f, -0.5f}, {1f, 1f, 1f, 1f, 1f}

@@ -152,6 +152,7 @@ final class OpsMessagesTest {
         Tensor ids = t(DType.I32, 2);
         String integers = ": [2] I32 is not of a floating dtype; cast it first";
         refused("afterBackward" + integers, () -> Ops.afterBackward(ids, () -> {}));
+        refused("beforeBackward" + integers, () -> Ops.beforeBackward(ids, () -> {}));
         refused("copyToGroup" + integers, () -> Ops.copyToGroup(ids, solo));
         refused("allReduce" + integers, () -> Ops.allReduce(ids, solo));
         refused("gatherRows" + integers, () -> Ops.gatherRows(ids, solo));

@@ -54,7 +54,7 @@ final class TopologiesTest {
         }
 
         Topology zero(int stage) {
-            return new Topology(data, tensor, pipeline, stage, schedule, chunks, stage == 3, graph, only);
+            return new Topology(data, tensor, pipeline, stage, schedule, chunks, recompute, graph, only);
         }
 
         Topology schedule(String name, int parts) {
@@ -95,10 +95,12 @@ final class TopologiesTest {
             Topology.of(2, 1, 1).zero(2),
             Topology.of(4, 1, 1).zero(2),
             Topology.of(2, 1, 1).zero(3),
-            Topology.of(4, 1, 1).zero(3),
+            Topology.of(2, 1, 1).zero(3).recomputed(),
+            Topology.of(4, 1, 1).zero(3).recomputed(),
             Topology.of(2, 1, 1).recorded(),
             Topology.of(2, 1, 1).zero(2).recorded(),
             Topology.of(2, 1, 1).zero(3).recorded(),
+            Topology.of(2, 1, 1).zero(3).recomputed().recorded(),
             Topology.of(1, 2, 1),
             Topology.of(1, 2, 1).recomputed().recorded(),
             Topology.of(1, 3, 1),
@@ -114,19 +116,21 @@ final class TopologiesTest {
             Topology.of(2, 2, 1),
             Topology.of(2, 2, 1).zero(2),
             Topology.of(2, 2, 1).zero(3),
+            Topology.of(2, 2, 1).zero(3).recomputed(),
             Topology.of(2, 1, 2),
             Topology.of(2, 1, 2).zero(2),
-            Topology.of(2, 1, 2).zero(3),
-            Topology.of(2, 1, 2).schedule("1f1b", 2).zero(3),
+            Topology.of(2, 1, 2).zero(3).recomputed(),
+            Topology.of(2, 1, 2).schedule("1f1b", 2).zero(3).recomputed(),
             Topology.of(2, 1, 2).schedule("zero-bubble", 1),
             Topology.of(2, 1, 2).schedule("zero-bubble", 1).zero(2),
             Topology.of(2, 1, 2).schedule("zero-bubble", 1).zero(3),
+            Topology.of(2, 1, 2).schedule("zero-bubble", 1).zero(3).recomputed(),
             Topology.of(2, 1, 2).zero(2).recorded(),
             Topology.of(1, 2, 2),
             Topology.of(1, 2, 2).schedule("zero-bubble", 1),
             Topology.of(2, 2, 2),
             Topology.of(2, 2, 2).zero(2),
-            Topology.of(2, 2, 2).zero(3),
+            Topology.of(2, 2, 2).zero(3).recomputed(),
             Topology.of(2, 2, 2).recorded(),
             Topology.of(4, 1, 2).zero(2),
             Topology.of(2, 1, 4),

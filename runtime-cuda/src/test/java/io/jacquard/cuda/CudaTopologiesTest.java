@@ -26,6 +26,7 @@ final class CudaTopologiesTest {
                 setup("gpt2", 2, 1, 1, 1, "1f1b", 1, false),
                 setup("gpt2", 2, 1, 1, 2, "1f1b", 1, false),
                 setup("llama", 2, 1, 1, 3, "1f1b", 1, true),
+                setup("gpt2", 2, 1, 1, 3, "1f1b", 1, false),
                 setup("gpt2", 1, 2, 1, 1, "1f1b", 1, false),
                 setup("llama", 1, 2, 1, 1, "1f1b", 1, true),
                 setup("gpt2", 1, 1, 2, 1, "gpipe", 1, false),

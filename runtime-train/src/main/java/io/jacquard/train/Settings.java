@@ -7,10 +7,6 @@ final class Settings {
     /// @throws IllegalArgumentException with what to change
     static void check(TrainConfig c) {
         TrainConfig.Parallel p = c.parallel();
-        if (p.zero() == 3 && !c.training().recompute()) {
-            throw new IllegalArgumentException("parallel.zero 3 gathers the weights of a block for each of its passes,"
-                    + " and nothing of a block may be kept between them; set training.recompute to true");
-        }
         if (p.pipeline() > 1 && c.samples().every() > 0) {
             throw new IllegalArgumentException("samples.every " + c.samples().every() + ": no rank of a pipeline of "
                     + p.pipeline() + " stages has the whole model that writes samples; set samples.every to 0 and use"

@@ -221,7 +221,7 @@ public record TrainConfig(
                     least = 1,
                     most = 3,
                     means = "Stage of ZeRO: replicas divide the optimizer's state (1), the gradients, too (2), the"
-                            + " weights, too (3, with `training.recompute`)")
+                            + " weights, too (3)")
             int zero,
 
             @Key(

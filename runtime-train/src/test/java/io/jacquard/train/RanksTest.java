@@ -91,6 +91,7 @@ class RanksTest {
         "2, parallel.pipeline=2 parallel.schedule=zero-bubble",
         "8, parallel.tensor=2 parallel.pipeline=2 training.graph=true",
         "2, parallel.zero=2 training.graph=true",
+        "2, parallel.zero=3",
         "4, parallel.zero=3 training.recompute=true parallel.tensor=2",
         "2, training.microBatch=8 training.accumulation=1",
     })
@@ -193,7 +194,6 @@ class RanksTest {
                 "3 | parallel.tensor=2 | mesh: dp(1) * tp(2) * pp(1) = 2 does not equal the world size 3",
                 "4 | parallel.tensor=4 | tensor parallel: 3 key/value heads cannot be divided among 4 ranks; expected at most 3 ranks",
                 "3 | '' | data parallel: 3 replicas divide neither the 4 micro-batches of a step nor the 2 sequences of each; expected a multiple of 3 for one of them",
-                "2 | parallel.zero=3 | parallel.zero 3 gathers the weights of a block for each of its passes, and nothing of a block may be kept between them; set training.recompute to true",
                 "2 | parallel.pipeline=2 samples.every=1 | samples.every 1: no rank of a pipeline of 2 stages has the whole model that writes samples; set samples.every to 0 and use 'jacquard generate' on a saved state",
                 "2 | parallel.pipeline=2 parallel.chunks=2 parallel.schedule=gpipe | parallel.chunks 2 belong to the schedule 1f1b, not to gpipe; set parallel.schedule to 1f1b or parallel.chunks to 1",
                 "2 | parallel.pipeline=2 parallel.chunks=3 | pipeline: 4 blocks cannot be divided into 2 stages * 3 chunks = 6 parts; expected at most 4",
