@@ -1,10 +1,10 @@
 package io.jacquard.benchmarks.groups;
 
+import io.jacquard.benchmarks.suite.BenchRecord;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.json.JsonMapper;
 
 /// Bandwidth of an all-reduce between processes: `MpiGroup` beside `MPI_Allreduce` of the same library called from C,
 /// in turns. Bus bandwidth is 2 (n - 1) / n times the bytes over the time of the slowest rank.
@@ -22,7 +21,7 @@ public final class AllReduceBenchmark {
 
     private final Map<String, String> options =
             new LinkedHashMap<>(Map.of("launchers", "openmpi,mpich", "ranks", "2", "rounds", "3", "repetitions", "15"));
-    private final List<Map<String, Object>> rows = new ArrayList<>();
+    private final List<Map<String, @Nullable Object>> rows = new ArrayList<>();
 
     private AllReduceBenchmark(String[] args) {
         for (int i = 0; i + 1 < args.length; i += 2) {
@@ -50,20 +49,11 @@ public final class AllReduceBenchmark {
             Files.delete(program);
         }
         if (options.containsKey("out")) {
-            Map<String, Object> record = new LinkedHashMap<>();
-            record.put("benchmark", "all-reduce");
-            record.put("date", Instant.now().toString());
-            record.put("commit", output("git", "rev-parse", "--short", "HEAD").strip());
-            record.put("cpu", cpu());
-            record.put("processors", Runtime.getRuntime().availableProcessors());
-            record.put("java", Runtime.version().toString());
-            record.put("rows", rows);
-            Files.writeString(
-                    Path.of(option("out")),
-                    JsonMapper.builder()
-                                    .build()
-                                    .writerWithDefaultPrettyPrinter()
-                                    .writeValueAsString(record) + "\n");
+            BenchRecord record = new BenchRecord("all-reduce", Path.of(option("out")), List.of("allreduce-benchmark"));
+            for (Map<String, @Nullable Object> row : rows) {
+                record.add(row);
+            }
+            record.write(true);
         }
     }
 
@@ -97,7 +87,7 @@ public final class AllReduceBenchmark {
         double best = Collections.min(ours);
         double other = Collections.min(peer);
         double bus = 2.0 * (ranks - 1) / ranks * bytes / 1e3;
-        Map<String, Object> row = new LinkedHashMap<>();
+        Map<String, @Nullable Object> row = new LinkedHashMap<>();
         row.put("library", library);
         row.put("ranks", ranks);
         row.put("bytes", bytes);
@@ -174,14 +164,5 @@ public final class AllReduceBenchmark {
             throw new IllegalStateException(String.join(" ", command) + " ended with " + process.exitValue());
         }
         return text;
-    }
-
-    private static String cpu() throws IOException {
-        @Nullable
-        String name = Files.readAllLines(Path.of("/proc/cpuinfo")).stream()
-                .filter(l -> l.startsWith("model name"))
-                .findFirst()
-                .orElse(null);
-        return name == null ? "?" : name.substring(name.indexOf(':') + 1).strip();
     }
 }

@@ -1,5 +1,6 @@
 package io.jacquard.benchmarks.groups;
 
+import io.jacquard.benchmarks.suite.BenchRecord;
 import io.jacquard.group.Group;
 import io.jacquard.group.LocalGroup;
 import io.jacquard.ops.Ops;
@@ -39,8 +40,9 @@ public final class PipelineBenchmark {
             new LinkedHashMap<>(Map.of("micro-batches", 8, "blocks", 8, "rows", 256, "width", 512, "repetitions", 7));
     private int[] ranks = {2, 4};
     private @Nullable Path pictures;
+    private @Nullable BenchRecord record;
 
-    private PipelineBenchmark(String[] args) {
+    private PipelineBenchmark(String[] args) throws IOException {
         for (int i = 0; i + 1 < args.length; i += 2) {
             switch (args[i]) {
                 case "--ranks" ->
@@ -48,13 +50,16 @@ public final class PipelineBenchmark {
                             .mapToInt(Integer::parseInt)
                             .toArray();
                 case "--pictures" -> pictures = Path.of(args[i + 1]);
+                case "--out" ->
+                    record = new BenchRecord(
+                            "pipeline", Path.of(args[i + 1]), List.of("pipeline-benchmark", "--out", "FILE"));
                 default -> numbers.put(args[i].substring(2), Integer.valueOf(args[i + 1]));
             }
         }
     }
 
     /// `[--ranks 2,4] [--micro-batches 8] [--blocks 8] [--rows 256] [--width 512] [--repetitions 7] [--pictures
-    /// DIRECTORY]`
+    /// DIRECTORY] [--out FILE]`
     public static void main(String[] args) throws IOException {
         new PipelineBenchmark(args).run();
     }
@@ -74,6 +79,9 @@ public final class PipelineBenchmark {
             row(Schedule.interleaved(p, m, 2), (p - 1) / (2 * m + p - 1.0));
             row(Schedule.zeroBubble(p, m), (p - 1) / (3 * m + p - 1.0));
         }
+        if (record != null) {
+            record.write(true);
+        }
         if (Arrays.stream(ranks).anyMatch(PipelineBenchmark::sleeps)) {
             System.out.println(
                     "\n\\* There are fewer processors than ranks: stages sleep as long as they would compute.");
@@ -87,6 +95,7 @@ public final class PipelineBenchmark {
     private void row(Schedule schedule, double formula) throws IOException {
         Measured best = measure(schedule);
         Timeline t = best.timeline;
+        double simulated = schedule.simulate(t.cost()).bubble();
         System.out.printf(
                 Locale.ROOT,
                 "| %d%s | %s | %.1f %% | %.1f %% | %.1f %% | %.1f | %d%s | %s |%n",
@@ -94,12 +103,26 @@ public final class PipelineBenchmark {
                 sleeps(schedule.ranks()) ? "\\*" : "",
                 schedule.name(),
                 100 * formula,
-                100 * schedule.simulate(t.cost()).bubble(),
+                100 * simulated,
                 100 * t.bubble(),
                 t.duration() / 1e3,
                 schedule.peakInFlight(0),
                 schedule.chunks() == 1 ? "" : " halves",
                 sleeps(schedule.ranks()) ? "-" : String.format(Locale.ROOT, "%.1f", best.peakBytes / 1048576.0));
+        if (record != null) {
+            Map<String, @Nullable Object> row = new LinkedHashMap<>();
+            row.put("name", schedule.name());
+            row.put("ranks", schedule.ranks());
+            row.put("micro_batches", number("micro-batches"));
+            row.put("sleeps", sleeps(schedule.ranks()));
+            row.put("bubble_by_formula", formula);
+            row.put("bubble_simulated", simulated);
+            row.put("bubble", t.bubble());
+            row.put("millis", t.duration() / 1e3);
+            row.put("kept", schedule.peakInFlight(0) / (double) schedule.chunks());
+            row.put("peak_bytes", sleeps(schedule.ranks()) ? null : best.peakBytes);
+            record.add(row);
+        }
         if (pictures != null) {
             String name = schedule.name().toLowerCase(Locale.ROOT).replace(' ', '-') + "-" + schedule.ranks() + ".svg";
             Files.createDirectories(pictures);

@@ -1,5 +1,6 @@
 package io.jacquard.benchmarks.groups;
 
+import io.jacquard.benchmarks.suite.BenchRecord;
 import io.jacquard.group.Group;
 import io.jacquard.group.LocalGroup;
 import io.jacquard.nn.Decoder;
@@ -20,12 +21,17 @@ import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
 
 /// Whole training steps of one rank and of two, as threads with one core each, in turns: how much faster two are, and
 /// what a rank sends in a step beside what the way of sharing the work calls for.
@@ -49,8 +55,8 @@ public final class ScalingBenchmark {
 
     private ScalingBenchmark() {}
 
-    /// Prints a table.
-    public static void main(String[] args) {
+    /// `[--out FILE]`: prints a table and writes a record.
+    public static void main(String[] args) throws IOException {
         List<Way> ways = List.of(
                 new Way("one rank", Topology.ONE, 1, s -> 0),
                 new Way("data, ZeRO-1", new Topology(2, 1, 1), 1, s -> s.all / 2 + s.all / 2),
@@ -85,16 +91,34 @@ public final class ScalingBenchmark {
                 sent[w] = m.sent;
             }
         }
-        print(ways, millis, sent);
+        BenchRecord record = args.length == 2 && args[0].equals("--out")
+                ? new BenchRecord("scaling", Path.of(args[1]), List.of("scaling-benchmark", "--out", "FILE"))
+                : null;
+        print(ways, millis, sent, record);
+        if (record != null) {
+            record.write(true);
+        }
     }
 
-    private static void print(List<Way> ways, double[][] millis, long[] sent) {
+    private static void print(List<Way> ways, double[][] millis, long[] sent, @Nullable BenchRecord record)
+            throws IOException {
         System.out.println("| two ranks share | step ms | times one rank | MiB sent by rank 0 | by formula |");
         System.out.println("| --- | --- | --- | --- | --- |");
         for (int w = 0; w < ways.size(); w++) {
             double[] ratios = new double[ROUNDS];
             for (int i = 0; i < ROUNDS; i++) {
                 ratios[i] = millis[0][i] / millis[w][i];
+            }
+            Map<String, @Nullable Object> row = new LinkedHashMap<>();
+            row.put("name", ways.get(w).name);
+            long formula = ways.get(w).formula.applyAsLong(sizes());
+            row.put("millis", median(millis[w]));
+            row.put("all_millis", millis[w]);
+            row.put("ratio", median(ratios));
+            row.put("bytes_sent", sent[w]);
+            row.put("bytes_by_formula", formula);
+            if (record != null) {
+                record.add(row);
             }
             System.out.printf(
                     Locale.ROOT,
@@ -103,7 +127,7 @@ public final class ScalingBenchmark {
                     median(millis[w]),
                     median(ratios),
                     sent[w] / 1048576.0,
-                    ways.get(w).formula.applyAsLong(sizes()) / 1048576.0);
+                    formula / 1048576.0);
         }
     }
 

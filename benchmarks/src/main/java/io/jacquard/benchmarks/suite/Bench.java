@@ -133,11 +133,10 @@ public final class Bench implements Callable<Integer> {
         if (spec != null) {
             command.addAll(spec.commandLine().getParseResult().originalArgs());
         }
-        BenchRecord record = new BenchRecord(file, command);
+        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command);
         Contender ours = contenders.ours();
         record.put("device", ours.ready().get("device"));
         record.put("memory_bytes", ours.ready().get("memory_bytes"));
-        record.put("java", ours.ready().get("java"));
         Map<String, Object> about = new LinkedHashMap<>();
         Contender peer = contenders.peer();
         about.put("present", peer != null);

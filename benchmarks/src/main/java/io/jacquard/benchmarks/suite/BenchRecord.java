@@ -16,9 +16,11 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// The file that a run leaves: written again after each row, so that what was measured stays when the run is cut off.
-final class BenchRecord {
-    static final int FORMAT = 1;
-    static final String BENCHMARK = "gpu-bench";
+public final class BenchRecord {
+    static final int FORMAT = 2;
+
+    /// Of kernels and steps beside peers; other benchmarks have rows of their own.
+    static final String BENCHMARK = "bench";
 
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -27,22 +29,27 @@ final class BenchRecord {
     private final List<Map<String, @Nullable Object>> rows = new ArrayList<>();
     private final List<String> skipped = new ArrayList<>();
 
-    BenchRecord(Path file, List<String> command) throws IOException {
+    /// @param benchmark what its rows are: `bench`, `scaling` ...
+    /// @param command as a person repeats it
+    public BenchRecord(String benchmark, Path file, List<String> command) throws IOException {
         this.file = file;
-        head.put("benchmark", BENCHMARK);
+        head.put("benchmark", benchmark);
         head.put("format", FORMAT);
         head.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
         head.put("commit", commit());
         head.put("command", String.join(" ", command));
         head.put("cpu", cpu());
         head.put("processors", Runtime.getRuntime().availableProcessors());
+        head.put("java", Runtime.version().toString());
     }
 
-    void put(String key, @Nullable Object value) {
+    /// A fact about the whole run.
+    public void put(String key, @Nullable Object value) {
         head.put(key, value);
     }
 
-    void add(Map<String, @Nullable Object> row) throws IOException {
+    /// Appends a row and writes the file, as one that is not complete.
+    public void add(Map<String, @Nullable Object> row) throws IOException {
         rows.add(row);
         write(false);
     }
@@ -55,8 +62,8 @@ final class BenchRecord {
         return rows;
     }
 
-    /// One line a row: a change shows as such in a diff.
-    void write(boolean complete) throws IOException {
+    /// Writes the file; one line a row: a change shows as such in a diff.
+    public void write(boolean complete) throws IOException {
         Map<String, @Nullable Object> all = new LinkedHashMap<>(head);
         all.put("complete", complete);
         all.put("skipped", skipped);

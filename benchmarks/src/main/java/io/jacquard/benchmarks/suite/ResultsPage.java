@@ -86,6 +86,8 @@ public final class ResultsPage {
         gpu();
         stepsOnCpu();
         allReduces();
+        scaling();
+        pipelines();
         for (Source s : sources) {
             if (s.is(BenchRecord.BENCHMARK) && (s.onGpu() || s.onCpu())) {
                 rows(s);
@@ -189,8 +191,7 @@ public final class ResultsPage {
                                 step.memory("jacquard"),
                                 step.memory("torch eager"),
                                 step.memory("torch compiled"),
-                                s.origin() + ", " + s.record.path("cpu").asString("") + " x "
-                                        + s.record.path("processors").asInt(0)));
+                                s.origin() + ", " + machine(s)));
             }
         }
         page.append('\n');
@@ -211,8 +212,7 @@ public final class ResultsPage {
 
                 """);
         for (Source s : records) {
-            page.append(s.origin() + ", " + s.record.path("cpu").asString("") + " x "
-                    + s.record.path("processors").asInt(0) + ".\n\n");
+            page.append(s.origin() + ", " + machine(s) + ".\n\n");
             heading("library | ranks | bytes | us | GB/s | from C: us | GB/s | ratio");
             for (JsonNode row : s.record.path("rows")) {
                 page.append("| %s | %s | %s | %s | %s | %s | %s | %s |%n"
@@ -229,6 +229,80 @@ public final class ResultsPage {
             page.append('\n');
             remarks(s);
         }
+    }
+
+    private void scaling() throws IOException {
+        List<Source> records = sources.stream().filter(s -> s.is("scaling")).toList();
+        if (records.isEmpty()) {
+            return;
+        }
+        page.append("## A step of two ranks\n\n");
+        page.append("""
+                `./benchmarks/scaling-benchmark`: a small GPT-2 in F32 on threads with a core each, in turns with one
+                rank that has one core; and what a rank sends in a step, counted, beside the formula.
+
+                """);
+        for (Source s : records) {
+            page.append(s.origin() + ", " + machine(s) + ".\n\n");
+            heading("two ranks share | step ms | times one rank | MiB sent by rank 0 | by formula");
+            for (JsonNode row : s.record.path("rows")) {
+                page.append("| %s | %s | %s | %s | %s |%n"
+                        .formatted(
+                                row.path("name").asString(""),
+                                number(row.path("millis")),
+                                number(row.path("ratio")),
+                                number(row.path("bytes_sent").asDouble() / (1 << 20)),
+                                number(row.path("bytes_by_formula").asDouble() / (1 << 20))));
+            }
+            page.append('\n');
+            remarks(s);
+        }
+    }
+
+    private void pipelines() throws IOException {
+        List<Source> records = sources.stream().filter(s -> s.is("pipeline")).toList();
+        if (records.isEmpty()) {
+            return;
+        }
+        page.append("## The bubble of a pipeline\n\n");
+        page.append("""
+                `./benchmarks/pipeline-benchmark`, [what it measures](pipeline.md#measured). *With measured times* is a
+                simulation with the means of what the instructions took. Stages marked * sleep instead of computing,
+                because there are fewer processors than ranks.
+
+                """);
+        for (Source s : records) {
+            page.append(s.origin() + ", " + machine(s) + ".\n\n");
+            heading("ranks | schedule | micro-batches | by formula | with measured times | measured | step ms"
+                    + " | micro-batches kept by rank 0 | MiB");
+            for (JsonNode row : s.record.path("rows")) {
+                page.append("| %d%s | %s | %d | %s | %s | %s | %s | %s | %s |%n"
+                        .formatted(
+                                row.path("ranks").asInt(0),
+                                row.path("sleeps").asBoolean(false) ? "\\*" : "",
+                                row.path("name").asString(""),
+                                row.path("micro_batches").asInt(0),
+                                tenths(row.path("bubble_by_formula")),
+                                tenths(row.path("bubble_simulated")),
+                                tenths(row.path("bubble")),
+                                number(row.path("millis")),
+                                number(row.path("kept")),
+                                row.path("peak_bytes").isNumber()
+                                        ? number(row.path("peak_bytes").asDouble() / (1 << 20))
+                                        : ""));
+            }
+            page.append('\n');
+            remarks(s);
+        }
+    }
+
+    private static String tenths(JsonNode share) {
+        return String.format(Locale.ROOT, "%.1f %%", 100 * share.asDouble());
+    }
+
+    private static String machine(Source s) {
+        return s.record.path("cpu").asString("") + " x "
+                + s.record.path("processors").asInt(0);
     }
 
     /// What people wrote about a record, in a file of its name.

@@ -112,7 +112,7 @@ final class BenchTest {
     @Test
     void aRecordWithATimeOfAWrongRowIsFaulty() {
         JsonNode record = Lines.JSON.readTree("""
-                {"format": 1, "date": "", "commit": "", "command": "", "device": "", "machine": "gpu", "roofline": {},
+                {"format": 2, "date": "", "commit": "", "command": "", "device": "", "machine": "gpu", "roofline": {},
                  "protocol": {}, "peer": {"present": false},
                  "rows": [{"name": "x", "status": "no peer", "micros": 1, "error_fp64": 0.5, "error_allowed": 0.01}]}
                 """);

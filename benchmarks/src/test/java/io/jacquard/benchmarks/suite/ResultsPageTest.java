@@ -40,7 +40,7 @@ final class ResultsPageTest {
     private static String page(Path root, String machine, double ratio) throws IOException {
         Path results = Files.createDirectories(root.resolve("benchmarks/results"));
         Files.writeString(results.resolve("gpu.json"), """
-                {"benchmark": "gpu-bench", "date": "2027-01-02T03:04:05Z", "commit": "abc1234", "machine": "%s",
+                {"benchmark": "bench", "date": "2027-01-02T03:04:05Z", "commit": "abc1234", "machine": "%s",
                  "device": "H200, driver", "peer": {"present": true, "torch": "2.11"}, "roofline": {}, "skipped": [],
                  "rows": [{"name": "rms norm backward 8192x4096 bf16", "status": "measured", "micros": 50.5,
                            "best_peer": "compile", "ratio": %s, "goal": 2.2, "goal_ratio": %s,
