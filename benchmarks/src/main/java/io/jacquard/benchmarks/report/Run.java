@@ -1,0 +1,50 @@
+package io.jacquard.benchmarks.report;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+
+/// A record as it lies in its file, of format 2 or 1.
+record Run(JsonNode json) {
+    /// The rows by their names, in order.
+    Map<String, JsonNode> rows() {
+        Map<String, JsonNode> rows = new LinkedHashMap<>();
+        json.path("rows").forEach(row -> rows.put(row.path("name").asString("?"), row));
+        return rows;
+    }
+
+    static boolean timed(JsonNode rowOrPeer) {
+        return rowOrPeer.path("micros").asDouble(0) > 0;
+    }
+
+    Times times(JsonNode rowOrPeer) {
+        return Times.of(rowOrPeer, json.path("protocol").path("rounds").asInt(1));
+    }
+
+    /// The contenders beside us with what is known of them. Format 1 knows of PyTorch alone.
+    Map<String, JsonNode> contenders() {
+        Map<String, JsonNode> contenders = new LinkedHashMap<>();
+        json.path("contenders").propertyStream().forEach(e -> contenders.put(e.getKey(), e.getValue()));
+        if (contenders.isEmpty() && json.has("peer")) {
+            contenders.put("pytorch", json.path("peer"));
+        }
+        return contenders;
+    }
+
+    /// Whose way of doing a row this is: `pytorch` of `pytorch eager`. In format 1 all ways are PyTorch's.
+    String contender(String peer) {
+        return contenders().keySet().stream()
+                .filter(peer::startsWith)
+                .findFirst()
+                .orElse(json.has("peer") ? "pytorch" : peer);
+    }
+
+    String text(String key) {
+        return json.path(key).asString("");
+    }
+
+    /// Where it comes from, for a person.
+    String origin() {
+        return text("date") + ", commit " + text("commit") + ", Java " + text("java");
+    }
+}
