@@ -120,6 +120,11 @@ public final class MpiGroup implements Group {
     }
 
     @Override
+    public boolean needsHost() {
+        return true;
+    }
+
+    @Override
     public Group split(int color) {
         roll.baggage(4).set(JAVA_INT, 0, color);
         Flight flight = begin(Operation.of(Kind.SPLIT));

@@ -23,6 +23,10 @@ public interface Group extends AutoCloseable {
     /// How many ranks there are.
     int size();
 
+    /// Whether an operation needs the host between what is launched before it and after it. A graph of the CPU
+    /// records that, one of another device cannot.
+    boolean needsHost();
+
     /// The group of the ranks that give the same `color`, in the order of their ranks here. All ranks must call.
     Group split(int color);
 

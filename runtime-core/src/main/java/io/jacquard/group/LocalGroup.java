@@ -109,6 +109,11 @@ public final class LocalGroup implements Group {
     }
 
     @Override
+    public boolean needsHost() {
+        return true;
+    }
+
+    @Override
     public Group split(int color) {
         Flight flight = begin(Operation.of(Kind.SPLIT));
         flight.enter();

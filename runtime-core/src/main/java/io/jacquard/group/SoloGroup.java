@@ -15,6 +15,11 @@ public final class SoloGroup implements Group {
     }
 
     @Override
+    public boolean needsHost() {
+        return false;
+    }
+
+    @Override
     public Group split(int color) {
         return this;
     }

@@ -110,6 +110,11 @@ public final class NcclGroup implements Group {
 
     /// Waits for this rank's device.
     @Override
+    public boolean needsHost() {
+        return false;
+    }
+
+    @Override
     public Group split(int color) {
         Session.current().synchronize();
         roll.baggage(4).set(JAVA_INT, 0, color);

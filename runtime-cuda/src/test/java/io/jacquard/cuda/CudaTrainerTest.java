@@ -3,10 +3,14 @@ package io.jacquard.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.data.Corpus;
+import io.jacquard.group.Watch;
+import io.jacquard.launch.Launch;
+import io.jacquard.ranks.Ranks;
 import io.jacquard.tensor.Debug;
 import io.jacquard.train.ConfigReader;
 import io.jacquard.train.DataPreparation;
@@ -15,6 +19,7 @@ import io.jacquard.train.TrainConfig;
 import io.jacquard.train.TrainListener;
 import io.jacquard.train.Trainer;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +27,7 @@ import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -124,6 +130,28 @@ final class CudaTrainerTest {
                     Files.readAllBytes(
                             Objects.requireNonNull(resumed.checkpoint()).resolve(file)),
                     file);
+        }
+    }
+
+    @Test
+    void ranksThatMeetOnTheHostCannotBeRecorded() {
+        TrainConfig config = config("threads", "cuda", "f32");
+        Executable start = () -> Ranks.run(Launch.SOLO, config.device(), 2, Watch.DEFAULT, world -> {
+            try {
+                new Trainer(config, TrainListener.SILENT).start(world);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        System.setProperty(Ranks.PROPERTY, "local");
+        try {
+            assertEquals(
+                    "training.graph: ranks joined as threads or by MPI meet on the host, which a graph of cuda:0 cannot"
+                            + " record; set training.graph to false, or join ranks with a GPU each by NCCL"
+                            + " (JACQUARD_GROUP=nccl)",
+                    assertThrows(IllegalArgumentException.class, start).getMessage());
+        } finally {
+            System.clearProperty(Ranks.PROPERTY);
         }
     }
 

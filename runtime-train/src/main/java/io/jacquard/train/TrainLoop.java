@@ -82,7 +82,7 @@ final class TrainLoop implements AutoCloseable {
         this.directory = directory;
         mesh = new Mesh(world, topology(config.parallel(), world));
         this.listener = isFirst() ? listener : TrainListener.SILENT;
-        Settings.check(config);
+        Settings.check(config, world);
         long before = Session.current().usedBytes();
         model = MeshModel.of(
                 shape(), mesh, plan(config, mesh), config.training().seed());

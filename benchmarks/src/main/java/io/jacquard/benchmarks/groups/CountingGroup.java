@@ -36,6 +36,11 @@ final class CountingGroup implements Group {
     }
 
     @Override
+    public boolean needsHost() {
+        return group.needsHost();
+    }
+
+    @Override
     public Group split(int color) {
         return new CountingGroup(group.split(color), sent);
     }
