@@ -23,30 +23,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 /// The real srun, of a Slurm that each test starts for itself, and the real torchrun.
 @Tag("mpi")
 final class OtherLaunchersTest {
-    private static final Path ONE_MACHINE = Path.of("src", "test", "slurm", "one-machine");
-
-    private static Ended slurm(List<String> slurm, List<String> command) {
-        for (String tool : List.of("srun", "slurmctld", "slurmd", "munged")) {
-            assumeTrue(
-                    Mpirun.onPath(tool).isPresent() || Files.isExecutable(Path.of("/usr/sbin", tool)),
-                    () -> "skipped: no " + tool + " on PATH; apt-get install --no-install-recommends slurm-wlm munge");
-        }
-        assumeTrue(System.getProperty("user.name").equals("root"), "skipped: slurmd must run as root");
-        List<String> all = new ArrayList<>(List.of(ONE_MACHINE.toString()));
-        all.addAll(slurm);
-        all.addAll(command);
-        return Mpirun.run(all, Map.of("PATH", System.getenv("PATH") + ":/usr/sbin:/sbin"));
-    }
-
     @ParameterizedTest
     @CsvSource({"pmix, OPEN_MPI, srun", "pmi2, MPICH, 'PMI, mpirun of MPICH'"})
     void contractUnderSrun(String plugin, Mpirun library, String who) {
         library.needed();
         if (plugin.equals("pmix")) {
-            pmixNeeded();
+            Slurm.pmixNeeded();
         }
         Ended ended =
-                slurm(List.of("srun", "-K", "--mpi=" + plugin, "-n", "4"), Mpirun.java(ContractRank.class, "cpu"));
+                Slurm.run(List.of("srun", "-K", "--mpi=" + plugin, "-n", "4"), Mpirun.java(ContractRank.class, "cpu"));
         List<String> missing = new ArrayList<>(
                 GroupContract.cases().stream().map(c -> "passed: " + c.name()).toList());
         missing.removeAll(ended.lines("passed: "));
@@ -56,15 +41,6 @@ final class OtherLaunchersTest {
             assertEquals(
                     1, ended.lines("launch: rank " + r + " of 4, says " + who).size(), ended.output());
         }
-    }
-
-    /// Slurm's plugin opens PMIx by the name that only the development package has.
-    private static void pmixNeeded() {
-        assumeTrue(
-                Mpirun.run(List.of("sh", "-c", "PATH=$PATH:/sbin ldconfig -p"), Map.of())
-                        .output()
-                        .contains("libpmix.so "),
-                "skipped: no libpmix.so for srun --mpi=pmix; apt-get install --no-install-recommends libpmix-dev");
     }
 
     /// With -K srun ends the others, which leaves them a moment; without it nobody does.
@@ -78,13 +54,13 @@ final class OtherLaunchersTest {
             String how, String plugin, String kill, Mpirun library, String what, @TempDir Path folder) {
         library.needed();
         if (plugin.equals("pmix")) {
-            pmixNeeded();
+            Slurm.pmixNeeded();
         }
         List<String> srun = new ArrayList<>(List.of("srun", "--mpi=" + plugin, "-n", "3"));
         if (kill.equals("-K")) {
             srun.add(kill);
         }
-        Ended ended = FailuresTest.ended(slurm(srun, Mpirun.java(FailingRank.class, how, "2", folder.toString())));
+        Ended ended = FailuresTest.ended(Slurm.run(srun, Mpirun.java(FailingRank.class, how, "2", folder.toString())));
         assertEquals(1, ended.lines("group: ").size(), ended.output());
         assertEquals(
                 1,
@@ -102,8 +78,8 @@ final class OtherLaunchersTest {
     @Test
     void withoutThePluginOfTheLibraryNothingRuns() {
         Mpirun.MPICH.needed();
-        Ended ended =
-                slurm(List.of("srun", "-K", "--mpi=none", "-n", "2"), Mpirun.java(FailingRank.class, "nothing", "2"));
+        Ended ended = Slurm.run(
+                List.of("srun", "-K", "--mpi=none", "-n", "2"), Mpirun.java(FailingRank.class, "nothing", "2"));
         assertNotEquals(0, ended.code(), ended.output());
         assertTrue(ended.output().contains("rank 0 of 1, says libmpich.so.12"), ended.output());
         assertTrue(ended.output().contains("srun takes --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)"), ended.output());
@@ -116,7 +92,7 @@ final class OtherLaunchersTest {
         Path output = folder.resolve("output");
         Files.writeString(
                 script, "#!/bin/bash\n#SBATCH --ntasks=2 --output=%s\n%s\nsrun %s\n".formatted(output, java, java));
-        Ended ended = slurm(List.of("sbatch", "--wait", script.toString()), List.of());
+        Ended ended = Slurm.run(List.of("sbatch", "--wait", script.toString()), List.of());
         assertEquals(0, ended.code(), ended.output());
         List<String> lines = Files.readAllLines(output);
         assertEquals(

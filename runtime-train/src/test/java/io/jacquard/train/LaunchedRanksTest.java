@@ -8,6 +8,7 @@ import io.jacquard.cli.Main;
 import io.jacquard.group.Watch;
 import io.jacquard.launch.Launch;
 import io.jacquard.mpi.Mpirun;
+import io.jacquard.mpi.Slurm;
 import io.jacquard.ranks.Ranks;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -25,7 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// The command line under the real mpirun: the bits of as many threads.
+/// The command line under the real mpirun and srun: the bits of as many threads.
 @Tag("mpi")
 class LaunchedRanksTest {
     @TempDir
@@ -39,9 +41,7 @@ class LaunchedRanksTest {
     private static TrainConfig config(String run, String overrides) {
         ConfigReader reader = TinyRun.config(directory, run);
         reader.set("training.steps=6");
-        for (String o : overrides.split(" ", -1)) {
-            reader.set(o);
-        }
+        Stream.of(overrides.split(" ", -1)).filter(o -> !o.isEmpty()).forEach(reader::set);
         return reader.read();
     }
 
@@ -49,6 +49,29 @@ class LaunchedRanksTest {
         Path file = Files.createDirectories(config.run()).resolve("given.yaml");
         Files.writeString(file, ConfigWriter.yaml(config));
         return file;
+    }
+
+    private static void asThreads(int ranks, TrainConfig config) {
+        Ranks.run(Launch.SOLO, "cpu", ranks, Watch.DEFAULT, world -> {
+            try {
+                new Trainer(config, TrainListener.SILENT).start(world);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    private static void assertSameState(TrainConfig expected, TrainConfig found) throws IOException {
+        Path state = Path.of("checkpoints", "step-6");
+        assertEquals(files(expected), files(found));
+        for (String file : files(expected)) {
+            if (file.endsWith(".safetensors")) {
+                assertArrayEquals(
+                        Files.readAllBytes(expected.run().resolve(state).resolve(file)),
+                        Files.readAllBytes(found.run().resolve(state).resolve(file)),
+                        file);
+            }
+        }
     }
 
     @ParameterizedTest
@@ -59,13 +82,7 @@ class LaunchedRanksTest {
     })
     void theBitsOfThreads(Mpirun library, int ranks, String overrides) throws IOException {
         TrainConfig threads = config("threads " + library + ranks, overrides);
-        Ranks.run(Launch.SOLO, "cpu", ranks, Watch.DEFAULT, world -> {
-            try {
-                new Trainer(threads, TrainListener.SILENT).start(world);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        });
+        asThreads(ranks, threads);
         TrainConfig launched = config("launched " + library + ranks, overrides);
         Mpirun.Ended ended = library.run(
                 ranks,
@@ -77,18 +94,45 @@ class LaunchedRanksTest {
         assertEquals(0, ended.code(), ended.output());
         Path state = Path.of("checkpoints", "step-6");
         assertTrue(ended.output().contains(launched.run().resolve(state).toString()), ended.output());
-        assertEquals(files(threads), files(launched));
-        for (String file : files(threads)) {
-            if (file.endsWith(".safetensors")) {
-                assertArrayEquals(
-                        Files.readAllBytes(threads.run().resolve(state).resolve(file)),
-                        Files.readAllBytes(launched.run().resolve(state).resolve(file)),
-                        file);
-            }
-        }
+        assertSameState(threads, launched);
         // one rank alone tells what happens
         assertEquals(
                 1, ended.output().lines().filter(l -> l.contains("mesh dp(")).count(), ended.output());
+    }
+
+    /// Four replicas: the losses of threads to the bit, and of one rank but for the order of sums.
+    @ParameterizedTest
+    @CsvSource({"OPEN_MPI, pmix", "MPICH, pmi2"})
+    void underSrun(Mpirun library, String plugin) throws IOException {
+        library.needed();
+        if (plugin.equals("pmix")) {
+            Slurm.pmixNeeded();
+        }
+        TrainConfig launched = config("srun " + library, "");
+        Mpirun.Ended ended = Slurm.run(
+                List.of("srun", "-K", "--mpi=" + plugin, "-n", "4"),
+                Mpirun.java(Main.class, "train", "--config", write(launched).toString()));
+        assertEquals(0, ended.code(), ended.output());
+        TrainConfig threads = config("threads " + plugin, "");
+        asThreads(4, threads);
+        assertSameState(threads, launched);
+        assertEquals(losses(threads), losses(launched));
+        TrainConfig alone = config("alone " + plugin, "");
+        asThreads(1, alone);
+        List<Double> expected = losses(alone);
+        assertEquals(6 + 1, expected.size());
+        for (int i = 0; i < expected.size(); i++) {
+            assertEquals(expected.get(i), losses(launched).get(i), 1e-5 * expected.get(i), "line " + i);
+        }
+    }
+
+    /// Of each step, and of the validation at the end.
+    private static List<Double> losses(TrainConfig config) throws IOException {
+        return Metrics.read(config.run().resolve("metrics.jsonl")).stream()
+                .flatMap(line -> Stream.of("loss", "validation_loss").map(line::get))
+                .filter(Double.class::isInstance)
+                .map(Double.class::cast)
+                .toList();
     }
 
     private static List<String> files(TrainConfig config) throws IOException {
@@ -130,13 +174,7 @@ class LaunchedRanksTest {
     })
     void supervised(Mpirun library, String options, String report) throws Exception {
         TrainConfig whole = config("whole " + library, "training.steps=60 checkpoints.every=5");
-        Ranks.run(Launch.SOLO, "cpu", 2, Watch.DEFAULT, world -> {
-            try {
-                new Trainer(whole, TrainListener.SILENT).start(world);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        });
+        asThreads(2, whole);
         TrainConfig config = config("supervised " + library, "training.steps=60 checkpoints.every=5");
         Path file = write(config);
         CompletableFuture<Mpirun.Ended> running = CompletableFuture.supplyAsync(() -> Mpirun.run(
