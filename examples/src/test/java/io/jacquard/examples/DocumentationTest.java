@@ -1,6 +1,7 @@
 package io.jacquard.examples;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -9,14 +10,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The pages show the programs that are built and run here, word for word, and their links lead somewhere.
 final class DocumentationTest {
     private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
+    private static final Pattern SAMPLE = Pattern.compile("```java\\n(.*?)```\\n", Pattern.DOTALL);
     private static final Pattern LINK = Pattern.compile("]\\(([^)#:]+)(#[^)]*)?\\)");
 
     @ParameterizedTest
@@ -30,6 +34,26 @@ final class DocumentationTest {
         assertTrue(
                 Files.readString(ROOT.resolve(page)).contains("```java\n" + code + "```\n"),
                 page + " does not contain " + program + " as it is; copy the file into its ```java block");
+    }
+
+    /// Indentation aside, which is that of the whole program.
+    @ParameterizedTest
+    @ValueSource(strings = {"docs/parallel.md", "docs/pipeline.md"})
+    void samplesArePartsOfAProgram(String page) throws IOException {
+        String program = "examples/src/test/java/io/jacquard/examples/ManyRanksTest.java";
+        String code = stripped(Files.readString(ROOT.resolve(program)));
+        List<String> samples = SAMPLE.matcher(Files.readString(ROOT.resolve(page)))
+                .results()
+                .map(m -> stripped(m.group(1)))
+                .toList();
+        assertFalse(samples.isEmpty(), page);
+        for (String sample : samples) {
+            assertTrue(code.contains(sample), page + " has a sample that is no part of " + program + ":\n" + sample);
+        }
+    }
+
+    private static String stripped(String code) {
+        return code.lines().map(String::strip).collect(Collectors.joining("\n"));
     }
 
     @Test
