@@ -1,4 +1,4 @@
-"""What gpu-bench times of PyTorch, kernel by kernel: each row in every way that PyTorch has of doing it, and the same
+"""What bench times of PyTorch, kernel by kernel: each row in every way that PyTorch has of doing it, and the same
 in doubles for its error. Inputs are random; those of a row are the same for all its variants."""
 
 import math

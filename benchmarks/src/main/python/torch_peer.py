@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch's side of gpu-bench: kernels and whole training steps, driven line by line.
+"""PyTorch's side of bench: kernels and whole training steps, driven line by line.
 
     python3 torch_peer.py [--device cuda|cpu] [--threads N] [--no-compile]
 

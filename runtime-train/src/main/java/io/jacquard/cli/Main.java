@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             InspectCommand.class,
             DoctorCommand.class,
+            BenchCommand.class,
             BundleCommand.class,
             CompletionCommand.class
         },

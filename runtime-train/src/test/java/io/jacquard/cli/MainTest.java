@@ -75,6 +75,7 @@ class MainTest {
                 .sorted()
                 .collect(Collectors.joining("\n"));
         assertEquals("""
+                bench:
                 bundle: --output
                 completion:
                 doctor: --device --json

@@ -1,5 +1,8 @@
 package io.jacquard.benchmarks.suite;
 
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Roofline;
+import io.jacquard.tensor.Session;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -8,6 +11,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
@@ -19,45 +23,50 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.JsonNode;
 
-/// Every hot kernel and whole steps beside PyTorch in one run, in turns: a table on the terminal and a record.
+/// Every hot kernel and whole steps beside their peers in one run, in turns: a table on the terminal and a record.
 @Command(
-        name = "gpu-bench",
+        name = "bench",
         mixinStandardHelpOptions = true,
         sortOptions = false,
         description = {
-            "Times hot kernels and training steps of Jacquard and PyTorch in turns, each checked against doubles first.",
+            "Times kernels and training steps of Jacquard and of its peers in turns, each checked against doubles first.",
+            "Ours are timed by JMH, each turn in a JVM of its own; peers are PyTorch and, on the CPU, ND4J, DJL and"
+                    + " JavaCPP's PyTorch.",
             "Writes a record after every row, so that a run that is cut off loses nothing.",
             "Exit code: 0, 1 where a row of ours is wrong or failed, 2 where it could not start."
         })
 public final class Bench implements Callable<Integer> {
-    @Option(names = "--device", description = "cuda, cuda:1, cpu ... (default: ${DEFAULT-VALUE}).")
-    private String device = "cuda";
+    @Option(names = "--device", description = "cpu, cuda, cuda:1 ... (default: ${DEFAULT-VALUE}).")
+    private String device = "cpu";
+
+    @Option(names = "--filter", description = "Rows whose name has this regular expression in it.")
+    private @Nullable Pattern filter;
+
+    @Option(names = "--dtype", description = "bf16, f16 or f32 (default: f32, on a GPU bf16).")
+    private @Nullable String dtype;
 
     @Option(names = "--scale", description = "Shapes: gpu, cpu or tiny (default: by the device).")
     private Rows.@Nullable Scale scale;
 
-    @Option(names = "--dtype", description = "bf16 or f32 (default: bf16, on the CPU f32).")
-    private @Nullable String dtype;
-
-    @Option(names = "--only", description = "Rows whose name has this regular expression in it.")
-    private @Nullable Pattern only;
-
-    @Option(names = "--budget", description = "Stop after this time, such as 90s or 8m.")
-    private @Nullable String budget;
-
-    @Option(names = "--quick", description = "Fewer turns: 2 of 3 times each instead of 5 of 6.")
-    private boolean quick;
+    @Option(
+            names = "--peers",
+            split = ",",
+            description = "Of pytorch, nd4j, djl, javacpp; or none (default: all that are here; on a GPU pytorch).")
+    private @Nullable List<String> peers;
 
     @Option(names = "--python", description = "The interpreter that has torch (default: ${DEFAULT-VALUE}).")
     private String python = "python3";
 
-    @Option(names = "--no-peer", description = "Ours alone.")
-    private boolean noPeer;
-
     @Option(names = "--no-compile", description = "Without torch.compile, which takes most of the time of a run.")
     private boolean noCompile;
 
-    @Option(names = "--out", description = "The record (default: gpu-bench-DATE.json here).")
+    @Option(names = "--quick", description = "Two turns of three short iterations instead of three of five.")
+    private boolean quick;
+
+    @Option(names = "--budget", description = "Stop after this time, such as 90s or 8m.")
+    private @Nullable String budget;
+
+    @Option(names = "--out", description = "The record (default: bench-DATE.json here).")
     private @Nullable Path out;
 
     @Option(names = "--list", description = "Print the names of the rows and end.")
@@ -73,7 +82,16 @@ public final class Bench implements Callable<Integer> {
     }
 
     static CommandLine commandLine() {
-        return new CommandLine(new Bench()).setCaseInsensitiveEnumValuesAllowed(true);
+        return new CommandLine(new Bench())
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setOverwrittenOptionsAllowed(true) // gpu-bench of a bundle names a device
+                .setExecutionExceptionHandler((e, command, _) -> {
+                    if (!(e instanceof IllegalArgumentException)) {
+                        throw e;
+                    }
+                    command.getErr().println(Turns.words(e));
+                    return 2;
+                });
     }
 
     @Override
@@ -85,30 +103,43 @@ public final class Bench implements Callable<Integer> {
                     .forEach(r -> System.out.println(r.name()));
             return 0;
         }
-        try (Contenders contenders =
-                new Contenders(device, python, !noCompile, noPeer ? "not wanted: --no-peer" : null)) {
-            Contender ours;
-            try {
-                ours = contenders.ours();
-            } catch (IOException e) {
-                System.err.println("gpu-bench: " + Turns.words(e));
-                return 2;
-            }
-            boolean emulated = ours.ready().get("device").asString().contains("emulated driver");
-            Rows.Scale shapes =
-                    scale != null ? scale : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
+        String described;
+        long memory;
+        try (Session s = Session.open(device)) {
+            described = s.backend().description();
+            memory = s.backend().memoryBytes();
+        } catch (RuntimeException | LinkageError e) {
+            System.err.println("bench: " + Turns.words(e));
+            return 2;
+        }
+        boolean emulated = described.contains("emulated driver");
+        Rows.Scale shapes = scale != null ? scale : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
+        try (Contenders contenders = new Contenders(device, python, !noCompile, wanted(cuda))) {
             BenchRecord record = record(contenders, floats);
+            record.put("device", described);
+            record.put("memory_bytes", memory);
             record.put("machine", emulated ? "emulated" : cuda ? "gpu" : "cpu");
             run(contenders, rows(shapes, floats), turns(cuda && !emulated), record);
         }
         return wrong == 0 ? 0 : 1;
     }
 
+    private List<String> wanted(boolean cuda) {
+        if (peers != null) {
+            return peers.equals(List.of("none")) ? List.of() : peers;
+        }
+        List<String> all = new ArrayList<>(List.of(Contenders.PYTORCH));
+        if (!cuda && System.getProperty(Contenders.PEERS) != null) {
+            all.addAll(Contenders.JVM_PEERS);
+        }
+        return all;
+    }
+
     private List<Row> rows(Rows.Scale shapes, String floats) {
         if (!List.of("bf16", "f32", "f16").contains(floats)) {
             throw new IllegalArgumentException("--dtype " + floats + ": there are bf16, f16 and f32");
         }
-        Pattern wanted = only;
+        Pattern wanted = filter;
         return Rows.of(shapes, floats).stream()
                 .filter(r -> wanted == null || wanted.matcher(r.name()).find())
                 .toList();
@@ -123,49 +154,53 @@ public final class Bench implements Callable<Integer> {
             long seconds = Long.parseLong(budget.substring(0, budget.length() - 1)) * (budget.endsWith("m") ? 60 : 1);
             deadline = System.nanoTime() + seconds * 1_000_000_000L;
         }
-        return quick ? new Turns(2, 3, gpu ? 5 : 2, deadline, gpu) : new Turns(5, 6, gpu ? 10 : 3, deadline, gpu);
+        return quick
+                ? new Turns(2, 1000, 3, 100, gpu ? 5 : 2, deadline, gpu)
+                : new Turns(3, 2000, 5, 200, gpu ? 10 : 3, deadline, gpu);
     }
 
     private BenchRecord record(Contenders contenders, String floats) throws IOException {
         String date = DateTimeFormatter.ofPattern("yyyy-MM-dd-HHmm").format(LocalDateTime.now(ZoneOffset.UTC));
-        Path file = out == null ? Path.of("gpu-bench-" + date + ".json") : out;
-        List<String> command = new ArrayList<>(List.of("gpu-bench"));
+        Path file = out == null ? Path.of("bench-" + date + ".json") : out;
+        List<String> command = new ArrayList<>(List.of("bench"));
         if (spec != null) {
             command.addAll(spec.commandLine().getParseResult().originalArgs());
         }
         BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command);
-        Contender ours = contenders.ours();
-        record.put("device", ours.ready().get("device"));
-        record.put("memory_bytes", ours.ready().get("memory_bytes"));
-        Map<String, Object> about = new LinkedHashMap<>();
-        Contender peer = contenders.peer();
-        about.put("present", peer != null);
-        if (peer == null) {
-            about.put("why", String.valueOf(contenders.peerMissing()));
-            System.err.println("gpu-bench: no peer: " + contenders.peerMissing());
-        } else {
-            peer.ready().properties().stream()
-                    .filter(e -> !e.getKey().equals("ready"))
-                    .forEach(e -> about.put(e.getKey(), e.getValue()));
+        Map<String, Object> all = new LinkedHashMap<>();
+        for (String name : contenders.peers()) {
+            Map<String, Object> about = new LinkedHashMap<>();
+            Contender peer = contenders.peer(name);
+            about.put("present", peer != null);
+            if (peer == null) {
+                about.put("why", contenders.missing(name));
+                System.err.println("bench: without " + name + ": " + contenders.missing(name));
+            } else {
+                peer.ready().properties().stream()
+                        .filter(e -> !e.getKey().equals("ready"))
+                        .forEach(e -> about.put(e.getKey(), e.getValue()));
+            }
+            all.put(name, about);
         }
-        record.put("peer", about);
+        record.put("contenders", all);
         record.put("dtype", floats);
         return record;
     }
 
     private void run(Contenders contenders, List<Row> rows, Turns turns, BenchRecord record) throws IOException {
-        record.put(
-                "protocol",
-                Map.of(
-                        "rounds", turns.rounds(),
-                        "repetitions", turns.repetitions(),
-                        "steps", turns.steps(),
-                        "clock", device.startsWith("cuda") ? "events of the device; steps: wall" : "wall"));
+        Map<String, Object> protocol = new LinkedHashMap<>();
+        protocol.put("rounds", turns.rounds());
+        protocol.put("warm_up_millis", turns.warmUpMillis());
+        protocol.put("repetitions", turns.repetitions());
+        protocol.put("millis", turns.millis());
+        protocol.put("steps", turns.steps());
+        protocol.put("clock", turns.gpu() ? "events of the device; steps: wall" : "wall");
+        record.put("protocol", protocol);
         Rates rates = rates(contenders, turns, rows);
         record.put("roofline", rates.values());
         record.write(false);
         System.out.println("roofline: " + rates.values());
-        Table table = new Table(System.out);
+        Table table = new Table(System.out, contenders.peers());
         table.head();
         for (Row row : rows) {
             if (turns.isOver()) {
@@ -179,20 +214,24 @@ public final class Bench implements Callable<Integer> {
             record.add(result);
             table.row(result);
         }
+        record.put("geometric_means", table.end());
         record.write(true);
-        System.out.println("time is us a run; ratio: the best peer's time over ours; roof: of the measured roofline;"
-                + " error: the largest, against doubles.");
     }
 
+    /// A copy and matrix products first, by us and, on the same device, by PyTorch.
     private Rates rates(Contenders contenders, Turns turns, List<Row> rows) throws IOException {
-        Map<String, Object> command = Turns.command(
-                "roofline", "dtypes", rows.stream().map(Row::dtype).distinct().toList());
-        JsonNode mine = contenders.ours().ask(command, turns.patience());
-        Contender peer = contenders.peer();
+        List<String> dtypes = rows.stream().map(Row::dtype).distinct().toList();
+        Roofline roofline = Roofline.of(device);
+        Map<String, Double> mine = new LinkedHashMap<>();
+        mine.put("gigabytes_per_second", roofline.gigabytesPerSecond());
+        for (String floats : dtypes) {
+            mine.put("teraflops_" + floats, roofline.teraflops(DType.valueOf(floats.toUpperCase(Locale.ROOT))));
+        }
+        Contender peer = contenders.peers().contains(Contenders.PYTORCH) ? contenders.peer(Contenders.PYTORCH) : null;
         if (peer == null || !turns.gpu() && !device.equals("cpu")) {
             return Rates.best(mine, null);
         }
-        return Rates.best(mine, peer.ask(command, turns.patience()));
+        return Rates.best(mine, peer.ask(Turns.command("roofline", "dtypes", dtypes), turns.patience()));
     }
 
     private Map<String, @Nullable Object> measure(Contenders contenders, Row row, Turns turns, Rates rates) {
@@ -200,10 +239,10 @@ public final class Bench implements Callable<Integer> {
         try {
             if (row.isStep()) {
                 try (Contender steps = contenders.steps(row)) {
-                    new StepTurns(turns, steps, contenders.peer(), row, result).run();
+                    new StepTurns(turns, steps, contenders, row, result).run();
                 }
             } else {
-                new KernelTurns(turns, contenders.ours(), contenders.peer(), row, result).run();
+                new KernelTurns(turns, contenders, row, result).run();
             }
         } catch (IOException e) {
             result.end(Result.FAILED, Turns.words(e));

@@ -87,8 +87,8 @@ public final class BenchRecord {
     /// Every way in which a record does not keep to the format; none for a good one.
     static List<String> faults(JsonNode record) {
         List<String> faults = new ArrayList<>();
-        for (String key :
-                List.of("date", "commit", "command", "device", "machine", "roofline", "peer", "protocol", "rows")) {
+        for (String key : List.of(
+                "date", "commit", "command", "device", "machine", "roofline", "contenders", "protocol", "rows")) {
             if (record.path(key).isMissingNode()) {
                 faults.add("no " + key);
             }
@@ -96,10 +96,13 @@ public final class BenchRecord {
         if (record.path("format").asInt(0) != FORMAT) {
             faults.add("format " + record.path("format") + ", expected " + FORMAT);
         }
-        if (!record.path("peer").path("present").asBoolean(false)
-                && record.path("peer").path("why").asString("").isEmpty()) {
-            faults.add("no peer, and no reason");
-        }
+        record.path("contenders").properties().forEach(e -> {
+            JsonNode about = e.getValue();
+            if (!about.path("present").asBoolean(false)
+                    && about.path("why").asString("").isEmpty()) {
+                faults.add(e.getKey() + " is not there, and no reason");
+            }
+        });
         for (JsonNode row : record.path("rows")) {
             faults(row, record, faults);
         }
@@ -123,7 +126,9 @@ public final class BenchRecord {
         if (status.equals(Result.MEASURED) != row.has("ratio")) {
             faults.add(name + ": status " + status + ", ratio " + row.path("ratio"));
         }
-        if (row.has("ratio") && !record.path("peer").path("present").asBoolean(false)) {
+        if (row.has("ratio")
+                && record.path("contenders").properties().stream()
+                        .noneMatch(e -> e.getValue().path("present").asBoolean(false))) {
             faults.add(name + ": a ratio without a peer");
         }
     }

@@ -6,88 +6,136 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// Starts both sides, and starts one again that died.
+/// Starts all sides, and starts one again that died.
 final class Contenders implements AutoCloseable {
-    /// Commands that start a JVM, in place of the one that runs this.
-    private static final String JAVA = "jacquard.bench.java";
+    /// PyTorch by a script of Python; the others are libraries for the JVM.
+    static final String PYTORCH = "pytorch";
+
+    static final List<String> JVM_PEERS = List.of("nd4j", "djl", "javacpp");
+
+    /// The class path of the peers for the JVM, which the launcher sets where it has built them.
+    static final String PEERS = "jacquard.bench.peers";
+
+    private static final String PEER_MAIN = "io.jacquard.benchmarks.peers.PeerServer";
 
     private static final List<String> SCRIPTS = List.of("torch_peer.py", "torch_cases.py", "torch_models.py");
 
     private final String device;
     private final String python;
     private final boolean compiles;
-    private final Path directory = Files.createTempDirectory("gpu-bench");
-    private @Nullable Contender ours;
-    private @Nullable Contender peer;
-    private @Nullable String peerMissing;
+    private final Path directory = Files.createTempDirectory("bench");
+    private final Map<String, @Nullable Contender> peers = new LinkedHashMap<>();
+    private final Map<String, String> missing = new LinkedHashMap<>();
 
-    Contenders(String device, String python, boolean compiles, @Nullable String peerMissing) throws IOException {
+    /// @param names of the peers that are wanted
+    Contenders(String device, String python, boolean compiles, List<String> names) throws IOException {
         this.device = device;
         this.python = python;
         this.compiles = compiles;
-        this.peerMissing = peerMissing;
+        for (String name : names) {
+            if (!name.equals(PYTORCH) && !JVM_PEERS.contains(name)) {
+                throw new IllegalArgumentException(
+                        "--peers " + name + ": there are " + PYTORCH + ", " + String.join(", ", JVM_PEERS));
+            }
+            peers.put(name, null);
+        }
     }
 
-    /// Our kernels.
-    Contender ours() throws IOException {
-        Contender c = ours;
-        if (c == null || !c.isAlive()) {
-            c = new Contender("jacquard", java(KernelServer.class, device), directory.resolve("jacquard.log"));
-            ours = c;
-        }
-        return c;
+    /// As records name one of the ways a peer has.
+    static String label(String peer, String variant) {
+        return variant.isEmpty() || variant.equals(peer) || variant.equals("default") ? peer : peer + " " + variant;
+    }
+
+    /// One turn of our kernels.
+    OwnTurn turn(Row row, Turns turns) throws IOException {
+        return OwnTurn.of(row, device, turns, directory.resolve("jmh.log"));
     }
 
     /// Our steps of one row; to be closed by the caller.
     Contender steps(Row row) throws IOException {
         Path run = Files.createTempDirectory(directory, "step");
         String spec = Lines.JSON.writeValueAsString(row.spec());
-        return new Contender(
-                "jacquard", java(StepServer.class, spec, device, run.toString()), directory.resolve("steps.log"));
+        return new Contender("jacquard", steps(spec, run), directory.resolve("steps.log"));
     }
 
-    /// PyTorch, or null with [#peerMissing] saying why.
+    /// The names of the peers that are wanted, whether they are there or not.
+    List<String> peers() {
+        return List.copyOf(peers.keySet());
+    }
+
+    /// A peer, or null with [#missing] saying why.
     @Nullable
-    Contender peer() {
-        Contender c = peer;
-        if (peerMissing == null && (c == null || !c.isAlive())) {
+    Contender peer(String name) {
+        Contender c = peers.get(name);
+        if (!missing.containsKey(name) && (c == null || !c.isAlive())) {
             try {
-                c = new Contender("torch", torch(), directory.resolve("torch.log"));
+                c = new Contender(name, command(name), directory.resolve(name + ".log"));
             } catch (IOException e) {
                 c = null;
-                peerMissing = Turns.words(e);
+                missing.put(name, Turns.words(e));
             }
-            peer = c;
+            peers.put(name, c);
         }
-        return c;
+        return missing.containsKey(name) ? null : c;
     }
 
-    @Nullable
-    String peerMissing() {
-        return peerMissing;
+    /// Why a peer is not there.
+    String missing(String name) {
+        return missing.getOrDefault(name, "");
     }
 
-    private static List<String> java(Class<?> main, String... arguments) {
-        List<String> command = new ArrayList<>();
-        String told = System.getProperty(JAVA);
-        if (told == null) {
-            command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-            command.addAll(List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
-            command.add("-XX:+UseSerialGC");
-            System.getProperties().stringPropertyNames().stream()
-                    .filter(name -> name.startsWith("jacquard.") || name.startsWith("org.bytedeco."))
-                    .forEach(name -> command.add("-D" + name + "=" + System.getProperty(name)));
-            command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-        } else {
-            command.addAll(List.of(told.split(" +", -1)));
+    private List<String> command(String name) throws IOException {
+        return name.equals(PYTORCH) ? torch() : jvmPeer(name);
+    }
+
+    private static List<String> jvmPeer(String name) throws IOException {
+        String classPath = System.getProperty(PEERS);
+        if (classPath == null) {
+            throw new IOException("the peers for the JVM are not built: ./jacquard bench builds them, about 350 MB");
         }
-        command.add(main.getName());
-        command.addAll(List.of(arguments));
+        List<String> command = java();
+        command.addAll(List.of(
+                "--sun-misc-unsafe-memory-access=allow",
+                // off-heap memory is the peers' own affair: the default limit is the heap's
+                "-Dorg.bytedeco.javacpp.maxbytes=0",
+                "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+                "-cp",
+                classPath,
+                PEER_MAIN,
+                name,
+                "--threads",
+                Integer.toString(Runtime.getRuntime().availableProcessors())));
         return command;
+    }
+
+    private List<String> steps(String spec, Path run) {
+        List<String> command = java();
+        System.getProperties().stringPropertyNames().stream()
+                .filter(name -> name.startsWith("jacquard.") || name.startsWith("org.bytedeco."))
+                .forEach(name -> command.add("-D" + name + "=" + System.getProperty(name)));
+        command.addAll(List.of(
+                "-cp",
+                System.getProperty("java.class.path"),
+                StepServer.class.getName(),
+                spec,
+                device,
+                run.toString()));
+        return command;
+    }
+
+    private static List<String> java() {
+        return new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules",
+                "jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC"));
     }
 
     private List<String> torch() throws IOException {
@@ -110,7 +158,7 @@ final class Contenders implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        for (Contender c : new @Nullable Contender[] {ours, peer}) {
+        for (Contender c : peers.values()) {
             if (c != null) {
                 c.close();
             }

@@ -11,17 +11,25 @@ import java.util.regex.Pattern;
 /// @param ratio the least speed ratio, or with `memory` the most memory
 record Goal(Pattern row, String words, Pattern against, double ratio, boolean memory) {
     private static final List<Goal> ALL = List.of(
-            speed("(layer|rms) norm backward.* bf16", "torch.compile", "compile.*", 2.2),
-            speed("clip \\+ AdamW \\+ cast.* bf16", "fused AdamW + clip", ".*", 1.15),
-            speed("step .* B=1 bf16", "torch.compile, whole step in one graph", "compile.*", 2.0),
-            speed("attention forward hd64 causal T=1024 .* bf16", "the best forced SDPA backend", "sdpa.*", 1.25),
-            speed("attention forward hd128 causal T=8192 .* bf16", "the best forced SDPA backend", "sdpa.*", 1.05),
-            speed("attention backward hd128 causal T=8192 .* bf16", "cuDNN", "sdpa cudnn", 1.10),
-            speed("step gpt2-124m T=1024 B=32 bf16", "torch.compile with its best backend", "compile.*", 1.3),
+            speed("(layer|rms) norm backward.* bf16", "torch.compile", "pytorch compile.*", 2.2),
+            speed("clip \\+ AdamW \\+ cast.* bf16", "fused AdamW + clip", "pytorch.*", 1.15),
+            speed("step .* B=1 bf16", "torch.compile, whole step in one graph", "pytorch compile.*", 2.0),
+            speed(
+                    "attention forward hd64 causal T=1024 .* bf16",
+                    "the best forced SDPA backend",
+                    "pytorch sdpa.*",
+                    1.25),
+            speed(
+                    "attention forward hd128 causal T=8192 .* bf16",
+                    "the best forced SDPA backend",
+                    "pytorch sdpa.*",
+                    1.05),
+            speed("attention backward hd128 causal T=8192 .* bf16", "cuDNN", "pytorch sdpa cudnn", 1.10),
+            speed("step gpt2-124m T=1024 B=32 bf16", "torch.compile with its best backend", "pytorch compile.*", 1.3),
             new Goal(
                     Pattern.compile("step gpt2-124m T=1024 B=32 bf16"),
                     "torch.compile's peak memory",
-                    Pattern.compile("compile.*"),
+                    Pattern.compile("pytorch compile.*"),
                     0.6,
                     true));
 

@@ -4,135 +4,142 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
-/// One kernel row: both sides make their operands, are checked against doubles, then are timed in turns.
+/// One kernel row: all sides make their operands, are checked against doubles, then are timed in turns.
 final class KernelTurns {
     private final Turns turns;
-    private final Contender ours;
-    private final @Nullable Contender peer;
+    private final Contenders contenders;
     private final Row row;
     private final Result result;
-    private final Map<String, Samples> peers = new LinkedHashMap<>();
-    private final Map<String, Double> errors = new LinkedHashMap<>();
-    private final Map<String, Integer> launches = new LinkedHashMap<>();
+    private final Map<Way, Samples> peers = new LinkedHashMap<>();
+    private final Map<Way, Double> errors = new LinkedHashMap<>();
+    private final Map<Way, Integer> launches = new LinkedHashMap<>();
 
-    private static final String OURS = "jacquard";
+    /// One of the ways that a peer has of doing a row.
+    private record Way(String peer, String variant) {
+        String label() {
+            return Contenders.label(peer, variant);
+        }
+    }
 
-    KernelTurns(Turns turns, Contender ours, @Nullable Contender peer, Row row, Result result) {
+    KernelTurns(Turns turns, Contenders contenders, Row row, Result result) {
         this.turns = turns;
-        this.ours = ours;
-        this.peer = peer;
+        this.contenders = contenders;
         this.row = row;
         this.result = result;
     }
 
     void run() throws IOException {
         try {
-            JsonNode work = ours.ask(Turns.command("prepare", "row", row.spec()), turns.patience());
-            result.put("bytes", work.get("bytes").asLong());
-            result.put("operations", work.get("operations").asLong());
-            result.put(
-                    "matrix",
-                    work.get("matrix").isNull() ? null : work.get("matrix").asString());
-            double error = ours.ask(Turns.command("check"), turns.patience())
-                    .get("error_fp64")
-                    .asDouble(Double.POSITIVE_INFINITY);
-            double allowed = allowed();
-            result.put("error_fp64", Result.round(error));
-            result.put("error_allowed", allowed);
-            if (!(error <= allowed)) {
-                result.end(Result.REFUSED, "the result is wrong: off by " + error + ", allowed " + allowed);
-                return;
+            Samples mine = new Samples();
+            OwnTurn first = ours(mine);
+            result.put("bytes", first.bytes());
+            result.put("operations", first.operations());
+            result.put("matrix", row.computes() ? row.dtype() : null);
+            result.put("error_fp64", Result.round(first.error()));
+            result.put("error_allowed", allowed());
+            result.put("allocated_bytes", Result.round(first.allocated()));
+            for (String peer : contenders.peers()) {
+                prepare(peer);
             }
-            launches.put(OURS, Turns.launches(time(ours, null, 3, 1).median()));
-            preparePeer();
-            result.ours(rounds());
+            peers.keySet().forEach(this::turn);
+            long start = System.nanoTime();
+            for (int round = 1; round < turns.rounds() && !turns.enough(round, start); round++) {
+                ours(mine);
+                List.copyOf(peers.keySet()).forEach(this::turn);
+            }
+            peers.forEach((way, samples) ->
+                    result.peer(way.label(), samples, Map.of("error_fp64", errors.getOrDefault(way, Double.NaN))));
+            result.ours(mine);
         } catch (Contender.Refused e) {
-            result.end(Result.FAILED, Turns.words(e));
+            result.end(Turns.words(e).contains("is wrong") ? Result.REFUSED : Result.FAILED, Turns.words(e));
         } finally {
-            free(ours);
-            free(peer);
+            for (String peer : contenders.peers()) {
+                Contender c = contenders.peer(peer);
+                if (c != null) {
+                    c.tell(Turns.command("free"));
+                }
+            }
         }
+    }
+
+    private OwnTurn ours(Samples samples) throws IOException {
+        OwnTurn turn = contenders.turn(row, turns);
+        samples.addRound(turn.micros());
+        return turn;
     }
 
     private double allowed() {
         return Deviation.allowed(Cases.dtype(Lines.JSON.valueToTree(row.spec())));
     }
 
-    private void preparePeer() throws IOException {
+    private void prepare(String name) {
+        Contender peer = contenders.peer(name);
         if (peer == null) {
             return;
         }
-        JsonNode answer;
+        JsonNode variants;
         try {
-            answer = peer.ask(Turns.command("prepare", "row", row.spec()), turns.patience());
+            variants = peer.ask(Turns.command("prepare", "row", row.spec()), turns.patience())
+                    .get("variants");
         } catch (IOException e) {
-            result.peerFailed("all", Turns.words(e), null);
+            result.peerFailed(name, Turns.words(e), null);
             return;
         }
-        for (JsonNode node : answer.get("variants")) {
-            String variant = node.asString();
-            try { // a way that hangs in its compiler takes the process with it, and the ways behind it; not the row
-                double error = peer.ask(Turns.command("check", "variant", variant), turns.patience())
-                        .get("error_fp64")
-                        .asDouble(Double.POSITIVE_INFINITY);
-                if (!(error <= allowed())) {
-                    result.peerFailed(variant, "the result is wrong: off by " + error, error);
-                    continue;
-                }
-                errors.put(variant, Result.round(error));
-                launches.put(variant, Turns.launches(time(peer, variant, 3, 1).median()));
-                peers.put(variant, new Samples());
-            } catch (IOException e) {
-                result.peerFailed(variant, Turns.words(e), null);
-            }
+        for (JsonNode variant : variants) {
+            check(peer, new Way(name, variant.asString()));
         }
     }
 
-    private Samples rounds() throws IOException {
-        Samples mine = new Samples();
-        time(ours, null, turns.repetitions(), launches.getOrDefault(OURS, 1)); // warm: code, clocks
-        long start = System.nanoTime();
-        for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
-            mine.addAll(time(ours, null, turns.repetitions(), launches.getOrDefault(OURS, 1)));
-            for (String variant : List.copyOf(peers.keySet())) {
-                turn(variant);
+    /// A way that hangs in its compiler takes the process with it, and the ways behind it; not the row.
+    private void check(Contender peer, Way way) {
+        try {
+            double error = peer.ask(Turns.command("check", "variant", way.variant), turns.patience())
+                    .get("error_fp64")
+                    .asDouble(Double.POSITIVE_INFINITY);
+            if (!(error <= allowed())) {
+                result.peerFailed(way.label(), "the result is wrong: off by " + error, error);
+                return;
             }
+            errors.put(way, Result.round(error));
+            launches.put(way, Turns.launches(time(peer, way, 3, 1).median()));
+            peers.put(way, new Samples());
+        } catch (IOException e) {
+            result.peerFailed(way.label(), Turns.words(e), null);
         }
-        peers.forEach((variant, samples) ->
-                result.peer(variant, samples, Map.of("error_fp64", errors.getOrDefault(variant, Double.NaN))));
-        return mine;
     }
 
-    private void turn(String variant) {
-        Samples samples = peers.get(variant);
+    private void turn(Way way) {
+        Samples samples = peers.get(way);
+        Contender peer = contenders.peer(way.peer);
         if (peer == null || samples == null) {
             return;
         }
         try {
-            samples.addAll(time(peer, variant, turns.repetitions(), launches.getOrDefault(variant, 1)));
+            samples.addRound(time(peer, way, turns.repetitions(), launches.getOrDefault(way, 1))
+                    .all());
         } catch (IOException e) {
-            peers.remove(variant);
-            result.peerFailed(variant, Turns.words(e), null);
+            peers.remove(way);
+            result.peerFailed(way.label(), Turns.words(e), null);
         }
     }
 
-    private Samples time(Contender who, @Nullable String variant, int repetitions, int runs) throws IOException {
-        Map<String, Object> command = Turns.command(
-                "time", "repetitions", repetitions, "launches", runs, "flush_bytes", turns.flushBytes(row));
-        if (variant != null) {
-            command.put("variant", variant);
-        }
+    private Samples time(Contender peer, Way way, int repetitions, int runs) throws IOException {
         Samples samples = new Samples();
-        samples.add(who.ask(command, turns.patience()).get("micros"));
+        samples.add(peer.ask(
+                        Turns.command(
+                                "time",
+                                "variant",
+                                way.variant,
+                                "repetitions",
+                                repetitions,
+                                "launches",
+                                runs,
+                                "flush_bytes",
+                                turns.flushBytes(row)),
+                        turns.patience())
+                .get("micros"));
         return samples;
-    }
-
-    private void free(@Nullable Contender who) {
-        if (who != null) {
-            who.tell(Turns.command("free"));
-        }
     }
 }

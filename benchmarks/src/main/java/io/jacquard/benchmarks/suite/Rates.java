@@ -9,11 +9,12 @@ import tools.jackson.databind.JsonNode;
 ///
 /// @param values `gigabytes_per_second`, `teraflops_bf16` ..., as in the record
 record Rates(Map<String, Double> values) {
-    static Rates best(JsonNode ours, @Nullable JsonNode peers) {
+    /// Ours and, where a peer has measured its own, the better of both.
+    static Rates best(Map<String, Double> ours, @Nullable JsonNode peers) {
         Map<String, Double> best = new LinkedHashMap<>();
-        ours.properties().forEach(e -> {
-            double other = peers == null ? 0 : peers.path(e.getKey()).asDouble(0);
-            best.put(e.getKey(), Result.round(Math.max(other, e.getValue().asDouble())));
+        ours.forEach((rate, value) -> {
+            double other = peers == null ? 0 : peers.path(rate).asDouble(0);
+            best.put(rate, Result.round(Math.max(other, value)));
         });
         return new Rates(best);
     }

@@ -34,6 +34,7 @@ final class Result {
         speedGoal = Goal.speedOf(of.name()).filter(_ -> gpu);
         memoryGoal = Goal.memoryOf(of.name()).filter(_ -> gpu);
         row.put("name", of.name());
+        row.put("family", of.family());
         row.put("spec", of.spec());
         row.put("status", FAILED);
     }
@@ -58,7 +59,9 @@ final class Result {
         row.put("status", peers.isEmpty() ? ALONE : MEASURED);
         row.put("micros", round(samples.median()));
         row.put("spread", round(samples.spread()));
-        row.put("samples", samples.all());
+        row.put("low", round(samples.low()));
+        row.put("high", round(samples.high()));
+        row.put("rounds", samples.rounds());
         if (row.get("bytes") instanceof Long bytes && row.get("operations") instanceof Long operations) {
             Object matrix = row.get("matrix");
             if (matrix == null) {
@@ -87,7 +90,7 @@ final class Result {
         p.put("status", MEASURED);
         p.put("micros", round(median));
         p.put("spread", round(samples.spread()));
-        p.put("samples", samples.all());
+        p.put("rounds", samples.rounds());
         peers.put(variant, p);
         if (median < bestMicros) {
             bestMicros = median;
@@ -104,6 +107,9 @@ final class Result {
     Map<String, @Nullable Object> finish() {
         row.put("peers", peers);
         Samples mine = ours;
+        if (mine != null) {
+            peers.values().forEach(p -> addRatio(p, mine));
+        }
         if (mine != null && best != null) {
             row.put("status", MEASURED);
             row.put("best_peer", best);
@@ -125,6 +131,14 @@ final class Result {
             }
         });
         return row;
+    }
+
+    private static void addRatio(Object peer, Samples mine) {
+        @SuppressWarnings("unchecked") // made here
+        Map<String, Object> p = (Map<String, Object>) peer;
+        if (p.get("micros") instanceof Double micros) {
+            p.put("ratio", round(micros / mine.median()));
+        }
     }
 
     /// Four digits: times carry no more.

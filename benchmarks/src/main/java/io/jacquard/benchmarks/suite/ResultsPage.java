@@ -101,8 +101,8 @@ public final class ResultsPage {
         if (sources.stream().noneMatch(Source::onGpu)) {
             page.append("""
                     **Nothing has run on a GPU yet.** The CUDA kernels, and whole training runs on them, are right on
-                    the emulated device; how fast they are on a real one nobody knows. `./benchmarks/gpu-bench` measures
-                    it where there is one; these are its goals:
+                    the emulated device; how fast they are on a real one nobody knows. `./jacquard bench --device cuda`
+                    measures it where there is one; these are its goals:
 
                     """);
         }
@@ -315,7 +315,8 @@ public final class ResultsPage {
 
     private void rows(Source s) throws IOException {
         JsonNode r = s.record;
-        JsonNode peer = r.path("peer");
+        List<String> peers = new ArrayList<>();
+        r.path("contenders").properties().forEach(e -> peers.add(about(e.getKey(), e.getValue())));
         page.append("## Kernels and steps: %s, %s%n%n"
                 .formatted(r.path("device").asString("").replaceAll(",.*", ""), s.date()));
         page.append("%s. %s; %s; Java %s; %s. Roofline: %s. Command: `%s`.%n%n"
@@ -325,12 +326,10 @@ public final class ResultsPage {
                         r.path("cpu").asString("") + " x "
                                 + r.path("processors").asInt(0),
                         r.path("java").asString(""),
-                        peer.path("present").asBoolean(false)
-                                ? "PyTorch " + peer.path("torch").asString("")
-                                : "no peer (" + peer.path("why").asString("") + ")",
+                        peers.isEmpty() ? "no peers" : String.join(", ", peers),
                         r.path("roofline"),
                         r.path("command").asString("")));
-        heading("row | us | spread | rate | of the roofline | best PyTorch | us | ratio | error ours, PyTorch");
+        heading("row | us | spread | rate | of the roofline | best peer | us | ratio | error ours, peer");
         for (JsonNode row : r.path("rows")) {
             row(row);
         }
@@ -339,6 +338,13 @@ public final class ResultsPage {
         }
         page.append('\n');
         remarks(s);
+    }
+
+    private static String about(String name, JsonNode facts) {
+        return facts.path("present").asBoolean(false)
+                ? name + " "
+                        + facts.path("version").asString(facts.path("torch").asString(""))
+                : "no " + name + " (" + facts.path("why").asString("") + ")";
     }
 
     private void row(JsonNode row) {

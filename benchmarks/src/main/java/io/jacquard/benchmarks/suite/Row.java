@@ -3,13 +3,65 @@ package io.jacquard.benchmarks.suite;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/// One row of the table: its name in records, and what both sides are told.
+/// One row of the table: its name in records, and what all contenders are told.
 ///
-/// @param spec shapes and dtype, as JSON to both contenders
-/// @param flushes whether its time is that of memory: each run is then behind a flush of the caches
-record Row(String name, Map<String, Object> spec, boolean flushes) {
+/// @param spec shapes and dtype, as JSON to the contenders
+public record Row(String name, Map<String, Object> spec) {
+    /// A row of this kind.
+    static Row of(String name, String kind, String dtype, Object... keysAndValues) {
+        Map<String, Object> spec = new LinkedHashMap<>();
+        spec.put("kind", kind);
+        spec.put("dtype", dtype);
+        for (int i = 0; i < keysAndValues.length; i += 2) {
+            spec.put((String) keysAndValues[i], keysAndValues[i + 1]);
+        }
+        return new Row(name + " " + dtype, spec);
+    }
+
+    /// From the JSON of a spec; its name is that JSON.
+    public static Row parse(String json) {
+        Map<String, Object> spec = new LinkedHashMap<>();
+        Lines.JSON.readTree(json).properties().forEach(e -> {
+            var v = e.getValue();
+            spec.put(e.getKey(), v.isBoolean() ? v.asBoolean() : v.isInt() ? v.asInt() : (Object) v.asString());
+        });
+        return new Row(json, spec);
+    }
+
     boolean isStep() {
-        return "step".equals(spec.get("kind"));
+        return text("kind").equals("step");
+    }
+
+    /// Whether it times a launch with nothing to do.
+    public boolean isLaunch() {
+        return Boolean.TRUE.equals(spec.get("launch"));
+    }
+
+    /// Whether its time is that of arithmetic, by the matrix units where there are some.
+    boolean computes() {
+        return switch (text("kind")) {
+            case "matmul", "attention", "step" -> true;
+            default -> false;
+        };
+    }
+
+    /// Whether its time is that of memory: on a GPU each run is then behind a flush of the caches.
+    public boolean flushes() {
+        return !computes() && !isLaunch();
+    }
+
+    /// What it is counted with in summaries.
+    String family() {
+        return isLaunch()
+                ? "launches"
+                : switch (text("kind")) {
+                    case "matmul" -> "matrix products";
+                    case "norm" -> "norms";
+                    case "activation" -> "activations";
+                    case "cross entropy", "embedding gradient" -> "tokens";
+                    case "step" -> "steps";
+                    default -> text("kind");
+                };
     }
 
     String dtype() {
@@ -22,25 +74,5 @@ record Row(String name, Map<String, Object> spec, boolean flushes) {
 
     int number(String key) {
         return Integer.parseInt(text(key));
-    }
-
-    private static Row of(String name, String kind, String dtype, boolean flushes, Object... keysAndValues) {
-        Map<String, Object> spec = new LinkedHashMap<>();
-        spec.put("kind", kind);
-        spec.put("dtype", dtype);
-        for (int i = 0; i < keysAndValues.length; i += 2) {
-            spec.put((String) keysAndValues[i], keysAndValues[i + 1]);
-        }
-        return new Row(name + " " + dtype, spec, flushes);
-    }
-
-    /// Of a kernel whose time is that of its arithmetic.
-    static Row computing(String name, String kind, String dtype, Object... keysAndValues) {
-        return of(name, kind, dtype, false, keysAndValues);
-    }
-
-    /// Of a kernel whose time is that of memory.
-    static Row moving(String name, String kind, String dtype, Object... keysAndValues) {
-        return of(name, kind, dtype, true, keysAndValues);
     }
 }

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The table of what is measured: the hot kernels at the shapes of [ModelSize], and whole steps. The order is that of
-/// importance: a time limit cuts off the end.
-final class Rows {
+/// importance: a time limit cuts off the end. The static methods make single rows, also of other shapes.
+public final class Rows {
     /// How large the shapes are.
     enum Scale {
         /// A GPU's: operands beyond its caches.
@@ -60,11 +60,12 @@ final class Rows {
         step(ModelSize.GPT2_1558M, 8, 1024, false);
         step(ModelSize.LLAMA_1B, 4, 2048, false);
         step(ModelSize.LLAMA_1B, 1, 512, true);
-        moving(32, 1024, 12, 64);
-        moving(4, 4096, 32, 128);
+        moving(32, 1024, ModelSize.GPT2_124M);
+        moving(4, 4096, ModelSize.LLAMA_8B);
         embeddingGradient(32768, ModelSize.GPT2_124M);
         matmuls(ModelSize.GPT2_1558M, 8192);
         matmuls(ModelSize.LLAMA_8B, 8192);
+        launches();
     }
 
     private void cpu() {
@@ -79,8 +80,9 @@ final class Rows {
         matmuls(ModelSize.CHAR_GPT, 2048);
         activations("gelu", 1024, 3072);
         activations("swiglu", 512, 8192);
-        moving(4, 256, 12, 64);
+        moving(4, 256, ModelSize.GPT2_124M);
         embeddingGradient(1024, ModelSize.CHAR_GPT);
+        launches();
     }
 
     private void tiny() {
@@ -95,50 +97,73 @@ final class Rows {
         matmuls(ModelSize.GPT2_TINY, 32);
         activations("gelu", 16, 64);
         activations("swiglu", 16, 64);
-        moving(1, 16, 2, 16);
+        moving(1, 16, ModelSize.GPT2_TINY);
         embeddingGradient(32, ModelSize.GPT2_TINY);
+        launches();
     }
 
     private void attention(int batch, int time, ModelSize size) {
+        rows.add(attention(size, batch, time, false, dtype));
+        rows.add(attention(size, batch, time, true, dtype));
+    }
+
+    /// Causal attention of one block.
+    public static Row attention(ModelSize size, int batch, int time, boolean gradient, String dtype) {
         DecoderConfig c = size.config();
-        for (boolean gradient : new boolean[] {false, true}) {
-            String name = "attention " + (gradient ? "backward" : "forward") + " hd" + c.headDim() + " causal T=" + time
-                    + " B=" + batch + " H=" + c.heads() + (c.kvHeads() == c.heads() ? "" : "/" + c.kvHeads());
-            rows.add(Row.computing(
-                    name,
-                    "attention",
-                    dtype,
-                    "batch",
-                    batch,
-                    "time",
-                    time,
-                    "heads",
-                    c.heads(),
-                    "kv_heads",
-                    c.kvHeads(),
-                    "head_dim",
-                    c.headDim(),
-                    "gradient",
-                    gradient));
-        }
+        String name = "attention " + (gradient ? "backward" : "forward") + " hd" + c.headDim() + " causal T=" + time
+                + " B=" + batch + " H=" + c.heads() + (c.kvHeads() == c.heads() ? "" : "/" + c.kvHeads());
+        return Row.of(
+                name,
+                "attention",
+                dtype,
+                "batch",
+                batch,
+                "time",
+                time,
+                "heads",
+                c.heads(),
+                "kv_heads",
+                c.kvHeads(),
+                "head_dim",
+                c.headDim(),
+                "gradient",
+                gradient);
     }
 
     private void norms(String function, int n, int c) {
-        String shape = " " + n + "x" + c;
-        Object[] common = {"function", function, "rows", n, "width", c};
-        rows.add(Row.moving(function + " backward" + shape, "norm", dtype, with(common, "gradient", true)));
-        rows.add(Row.moving(function + " forward" + shape, "norm", dtype, common));
-        rows.add(Row.moving("add + " + function + " forward" + shape, "norm", dtype, with(common, "residual", true)));
+        rows.add(norm(function, "backward", n, c, dtype));
+        rows.add(norm(function, "forward", n, c, dtype));
+        rows.add(norm(function, "add + forward", n, c, dtype));
     }
 
-    private static Object[] with(Object[] common, Object... more) {
-        List<Object> all = new ArrayList<>(List.of(common));
-        all.addAll(List.of(more));
-        return all.toArray();
+    /// `layer norm` or `rms norm` of `n` rows: `forward`, `add + forward` behind the sum with a residual,
+    /// `backward`.
+    public static Row norm(String function, String form, int n, int c, String dtype) {
+        boolean adds = form.startsWith("add");
+        return Row.of(
+                (adds ? "add + " : "") + function + (form.equals("backward") ? " backward " : " forward ") + n + "x"
+                        + c,
+                "norm",
+                dtype,
+                "function",
+                function,
+                "rows",
+                n,
+                "width",
+                c,
+                "gradient",
+                form.equals("backward"),
+                "residual",
+                adds);
     }
 
     private void optimizer(int elements, String gradients) {
-        rows.add(Row.moving(
+        rows.add(optimizer(elements, gradients, dtype));
+    }
+
+    /// The global norm, AdamW with clipping by it, and the weights rounded to `dtype`.
+    public static Row optimizer(int elements, String gradients, String dtype) {
+        return Row.of(
                 "clip + AdamW" + (dtype.equals("f32") ? "" : " + cast") + " " + elements + " weights, " + gradients
                         + " gradients",
                 "optimizer",
@@ -146,36 +171,47 @@ final class Rows {
                 "elements",
                 elements,
                 "gradients",
-                gradients));
+                gradients);
     }
 
     private void crossEntropy(int n, ModelSize size) {
+        rows.add(crossEntropy(n, size, dtype));
+    }
+
+    /// Losses of `n` rows, and their gradients in place of the logits.
+    public static Row crossEntropy(int n, ModelSize size, String dtype) {
         int vocabulary = size.config().vocabulary();
-        rows.add(Row.moving(
+        return Row.of(
                 "cross entropy forward + backward " + n + "x" + vocabulary,
                 "cross entropy",
                 dtype,
                 "rows",
                 n,
                 "vocabulary",
-                vocabulary));
+                vocabulary);
     }
 
     /// Each linear layer forward, with what it has of bias and GELU; both gradients of the widest.
     private void matmuls(ModelSize size, int tokens) {
         for (Layer layer : size.layers()) {
-            matmul(size, layer, tokens, "forward");
+            rows.add(matmul(size, layer.name(), tokens, "forward", dtype));
             if (layer.name().equals("up")) {
-                matmul(size, layer, tokens, "input gradient");
-                matmul(size, layer, tokens, "weight gradient");
+                rows.add(matmul(size, layer.name(), tokens, "input gradient", dtype));
+                rows.add(matmul(size, layer.name(), tokens, "weight gradient", dtype));
             }
         }
     }
 
-    private void matmul(ModelSize size, Layer layer, int tokens, String form) {
+    /// A linear layer: `forward` with its bias and GELU, `input gradient` or `weight gradient`.
+    public static Row matmul(ModelSize size, String layerName, int tokens, String form, String dtype) {
+        Layer layer = size.layers().stream()
+                .filter(l -> l.name().equals(layerName))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(size.label() + " has no layer " + layerName
+                        + "; it has " + size.layers().stream().map(Layer::name).toList()));
         boolean forward = form.equals("forward");
         String epilogue = !forward ? "" : layer.gelu() ? " + bias + gelu" : layer.bias() ? " + bias" : "";
-        rows.add(Row.computing(
+        return Row.of(
                 "matmul " + size.label() + " " + layer.name() + " " + form + epilogue + " " + tokens + "x" + layer.out()
                         + "x" + layer.in(),
                 "matmul",
@@ -191,48 +227,102 @@ final class Rows {
                 "bias",
                 forward && layer.bias(),
                 "gelu",
-                forward && layer.gelu()));
+                forward && layer.gelu());
     }
 
     private void activations(String function, int n, int f) {
-        for (boolean gradient : new boolean[] {false, true}) {
-            rows.add(Row.moving(
-                    function + (gradient ? " backward " : " forward ") + n + "x" + f,
-                    "activation",
-                    dtype,
-                    "function",
-                    function,
-                    "rows",
-                    n,
-                    "width",
-                    f,
-                    "gradient",
-                    gradient));
+        rows.add(activation(function, false, n, f, dtype));
+        rows.add(activation(function, true, n, f, dtype));
+    }
+
+    /// `gelu` or `swiglu` of `n` rows, or its gradient.
+    public static Row activation(String function, boolean gradient, int n, int f, String dtype) {
+        return Row.of(
+                function + (gradient ? " backward " : " forward ") + n + "x" + f,
+                "activation",
+                dtype,
+                "function",
+                function,
+                "rows",
+                n,
+                "width",
+                f,
+                "gradient",
+                gradient);
+    }
+
+    private void moving(int b, int t, ModelSize size) {
+        for (String function : List.of("copy", "permute", "rope")) {
+            rows.add(moving(function, b, t, size, dtype));
         }
     }
 
-    private void moving(int b, int t, int h, int d) {
-        for (String function : List.of("copy", "permute", "rope")) {
-            rows.add(Row.moving(
-                    function + " " + b + "x" + t + "x" + h + "x" + d,
-                    "moving",
-                    dtype,
-                    "function",
-                    function,
-                    "batch",
-                    b,
-                    "time",
-                    t,
-                    "heads",
-                    h,
-                    "head_dim",
-                    d));
-        }
+    /// `copy`, `permute` (to heads) or `rope` of the queries of a model.
+    public static Row moving(String function, int batch, int time, ModelSize size, String dtype) {
+        return moving(
+                function + " ",
+                function,
+                batch,
+                time,
+                size.config().heads(),
+                size.config().headDim(),
+                dtype);
+    }
+
+    private static Row moving(String name, String function, int b, int t, int h, int d, String dtype) {
+        return Row.of(
+                name + b + "x" + t + "x" + h + "x" + d,
+                "moving",
+                dtype,
+                "function",
+                function,
+                "batch",
+                b,
+                "time",
+                t,
+                "heads",
+                h,
+                "head_dim",
+                d);
+    }
+
+    private void launches() {
+        rows.add(launch("copy"));
+        rows.add(launch("matmul"));
+    }
+
+    /// `copy` or `matmul` of so little that the launch is all it costs.
+    public static Row launch(String function) {
+        Row row = function.equals("copy")
+                ? moving("launch of a copy ", function, 1, 1, 1, 8, "f32")
+                : Row.of(
+                        "launch of a matmul 8x8x8",
+                        "matmul",
+                        "f32",
+                        "form",
+                        "forward",
+                        "m",
+                        8,
+                        "n",
+                        8,
+                        "k",
+                        8,
+                        "bias",
+                        false,
+                        "gelu",
+                        false);
+        row.spec().put("launch", true);
+        return row;
     }
 
     private void embeddingGradient(int n, ModelSize size) {
+        rows.add(embeddingGradient(n, size, dtype));
+    }
+
+    /// The gradient of a token table that `n` tokens read.
+    public static Row embeddingGradient(int n, ModelSize size, String dtype) {
         DecoderConfig c = size.config();
-        rows.add(Row.moving(
+        return Row.of(
                 "embedding gradient " + n + " of " + c.vocabulary() + "x" + c.width(),
                 "embedding gradient",
                 dtype,
@@ -241,13 +331,19 @@ final class Rows {
                 "vocabulary",
                 c.vocabulary(),
                 "width",
-                c.width()));
+                c.width());
+    }
+
+    private void step(ModelSize size, int batch, int time, boolean launchBound) {
+        rows.add(step(size, batch, time, launchBound, scale == Scale.TINY ? 1e-3 : 3e-4, dtype));
     }
 
     /// A whole optimizer step: forward, backward, clipping, AdamW.
-    private void step(ModelSize size, int batch, int time, boolean launchBound) {
+    ///
+    /// @param launchBound whether it is so small that launches take much of its time
+    public static Row step(ModelSize size, int batch, int time, boolean launchBound, double rate, String dtype) {
         DecoderConfig c = size.config(time);
-        rows.add(Row.computing(
+        return Row.of(
                 "step " + size.label() + " T=" + time + " B=" + batch,
                 "step",
                 dtype,
@@ -276,6 +372,6 @@ final class Rows {
                 "launch_bound",
                 launchBound,
                 "learning_rate",
-                scale == Scale.TINY ? 1e-3 : 3e-4));
+                rate);
     }
 }

@@ -4,20 +4,25 @@ import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.JsonNode;
 
-/// Times of one contender in one row, over all of its turns.
+/// Times of one contender in one row, turn by turn.
 final class Samples {
     private final List<Double> micros = new ArrayList<>();
+    private final List<List<Double>> rounds = new ArrayList<>();
 
+    /// Times of a turn: a number or several.
     void add(JsonNode value) {
+        List<Double> turn = new ArrayList<>();
         if (value.isArray()) {
-            value.forEach(n -> micros.add(n.asDouble()));
+            value.forEach(n -> turn.add(n.asDouble()));
         } else {
-            micros.add(value.asDouble());
+            turn.add(value.asDouble());
         }
+        addRound(turn);
     }
 
-    void addAll(Samples turn) {
-        micros.addAll(turn.micros);
+    void addRound(List<Double> turn) {
+        micros.addAll(turn);
+        rounds.add(turn.stream().map(Samples::nanosecond).toList());
     }
 
     int count() {
@@ -26,7 +31,16 @@ final class Samples {
 
     /// All of them, to a nanosecond.
     List<Double> all() {
-        return micros.stream().map(m -> Math.round(m * 1000) / 1000.0).toList();
+        return micros.stream().map(Samples::nanosecond).toList();
+    }
+
+    /// The same by turns, which are what repeats with interleaving.
+    List<List<Double>> rounds() {
+        return rounds;
+    }
+
+    private static double nanosecond(double m) {
+        return Math.round(m * 1000) / 1000.0;
     }
 
     double median() {
@@ -38,9 +52,27 @@ final class Samples {
         return (quantile(0.75) - quantile(0.25)) / median();
     }
 
+    /// The median's 95 % interval, lower end: the order statistics between which a binomial puts it, whatever the
+    /// distribution of the times (Conover, Practical Nonparametric Statistics, section 3.2).
+    double low() {
+        return sorted()[Math.max(0, (int) Math.floor(micros.size() / 2.0 - reach()))];
+    }
+
+    /// The upper end.
+    double high() {
+        return sorted()[Math.min(micros.size() - 1, (int) Math.ceil(micros.size() / 2.0 + reach()) - 1)];
+    }
+
+    private double reach() {
+        return 1.96 * Math.sqrt(micros.size()) / 2;
+    }
+
+    private double[] sorted() {
+        return micros.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+    }
+
     private double quantile(double q) {
-        double[] sorted =
-                micros.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        double[] sorted = sorted();
         double at = q * (sorted.length - 1);
         int below = (int) Math.floor(at);
         int above = Math.min(sorted.length - 1, below + 1);

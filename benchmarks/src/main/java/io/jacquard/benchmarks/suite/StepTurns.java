@@ -7,8 +7,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /// A row of whole training steps. Ours lives through all of it; the peer's ways are built one after the other, so that
@@ -22,18 +20,20 @@ final class StepTurns {
 
     private final Turns turns;
     private final Contender ours;
-    private final @Nullable Contender peer;
+    private final Contenders contenders;
     private final Row row;
     private final Result result;
     private final Samples mine = new Samples();
     private final Map<Integer, Double> losses = new LinkedHashMap<>();
+    private final List<String> disagreements = new ArrayList<>();
+    private boolean agreed;
     private long peakBytes;
 
     /// @param ours a [StepServer] for this row
-    StepTurns(Turns turns, Contender ours, @Nullable Contender peer, Row row, Result result) {
+    StepTurns(Turns turns, Contender ours, Contenders contenders, Row row, Result result) {
         this.turns = turns;
         this.ours = ours;
-        this.peer = peer;
+        this.contenders = contenders;
         this.row = row;
         this.result = result;
     }
@@ -43,28 +43,11 @@ final class StepTurns {
         result.put("parameters", parameters);
         work(parameters);
         own(WARM_UP);
-        List<String> variants = new ArrayList<>();
-        if (peer != null) {
-            try {
-                peer.ask(Turns.command("prepare", "row", row.spec()), turns.patience())
-                        .get("variants")
-                        .forEach(v -> variants.add(v.asString()));
-            } catch (IOException e) {
-                result.peerFailed("all", Turns.words(e), null);
-            }
+        for (String peer : contenders.peers()) {
+            against(peer);
         }
-        try {
-            for (String variant : variants) {
-                against(variant);
-            }
-            boolean alone = mine.count() == 0;
-            while (alone && mine.count() < turns.rounds()) {
-                mine.add(own(turns.steps()).get("micros"));
-            }
-        } finally {
-            if (peer != null) {
-                peer.tell(Turns.command("free"));
-            }
+        while (mine.count() < turns.rounds()) { // no peer was there
+            mine.add(own(turns.steps()).get("micros"));
         }
         finish();
     }
@@ -92,40 +75,69 @@ final class StepTurns {
         return answer;
     }
 
-    private void against(String variant) throws IOException {
-        if (peer == null || turns.isOver()) {
-            result.peerFailed(variant, "no time left", null);
+    private void against(String name) throws IOException {
+        Contender peer = contenders.peer(name);
+        if (peer == null) {
             return;
         }
         try {
-            askPeer(Turns.command("start", "variant", variant));
-            askPeer(Turns.command("run", "steps", WARM_UP));
-            Samples theirs = new Samples();
-            Map<String, Object> more = new LinkedHashMap<>();
-            double loss = Double.NaN;
-            int step = 0;
-            long start = System.nanoTime();
-            for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
-                mine.add(own(turns.steps()).get("micros"));
-                JsonNode answer = askPeer(Turns.command("run", "steps", turns.steps()));
-                theirs.add(answer.get("micros"));
-                loss = answer.get("loss").asDouble();
-                step = answer.get("step").asInt();
-                more.put(
-                        "peak_bytes",
-                        answer.get(turns.gpu() ? "peak_bytes" : "peak_rss_bytes")
-                                .asLong());
+            JsonNode variants;
+            try {
+                variants =
+                        ask(peer, Turns.command("prepare", "row", row.spec())).get("variants");
+            } catch (PeerFailed e) {
+                result.peerFailed(name, Turns.words(e), null);
+                return;
             }
-            more.put("loss", loss);
-            more.put("step", step);
-            Double same = losses.get(step);
-            if (same == null || !(Math.abs(same - loss) <= LOSS_TOLERANCE * loss)) {
-                result.put("loss_disagrees", variant + ": " + loss + " after step " + step + ", ours " + same);
+            for (JsonNode variant : variants) {
+                String label = Contenders.label(name, variant.asString());
+                if (turns.isOver()) {
+                    result.peerFailed(label, "no time left", null);
+                    continue;
+                }
+                try {
+                    against(peer, variant.asString(), label);
+                } catch (PeerFailed e) {
+                    result.peerFailed(label, Turns.words(e), null);
+                }
             }
-            result.peer(variant, theirs, more);
-        } catch (PeerFailed e) {
-            result.peerFailed(variant, Turns.words(e), null);
+        } finally {
+            peer.tell(Turns.command("free"));
         }
+    }
+
+    private void against(Contender peer, String variant, String label) throws IOException, PeerFailed {
+        ask(peer, Turns.command("start", "variant", variant));
+        ask(peer, Turns.command("run", "steps", WARM_UP));
+        Samples theirs = new Samples();
+        Map<String, Object> more = new LinkedHashMap<>();
+        double loss = Double.NaN;
+        int step = 0;
+        long start = System.nanoTime();
+        for (int round = 0; round < turns.rounds() && !turns.enough(round, start); round++) {
+            mine.add(own(turns.steps()).get("micros"));
+            JsonNode answer = ask(peer, Turns.command("run", "steps", turns.steps()));
+            theirs.add(answer.get("micros"));
+            loss = answer.get("loss").asDouble();
+            step = answer.get("step").asInt();
+            more.put(
+                    "peak_bytes",
+                    answer.get(turns.gpu() ? "peak_bytes" : "peak_rss_bytes").asLong());
+        }
+        more.put("loss", loss);
+        more.put("step", step);
+        Double same = losses.get(step);
+        if (same == null || !(Math.abs(same - loss) <= LOSS_TOLERANCE * loss)) {
+            result.peerFailed(
+                    label,
+                    "its loss does not agree: " + loss + " after step " + step + ", ours "
+                            + (same == null ? "is not known there" : same),
+                    Math.abs((same == null ? Double.NaN : same) - loss));
+            disagreements.add(label + ": " + loss + " after step " + step + ", ours " + same);
+            return;
+        }
+        agreed = true;
+        result.peer(label, theirs, more);
     }
 
     /// The peer's failure is not ours: it ends one of its ways, not the row.
@@ -137,18 +149,18 @@ final class StepTurns {
         }
     }
 
-    private JsonNode askPeer(Map<String, Object> command) throws PeerFailed {
+    private JsonNode ask(Contender peer, Map<String, Object> command) throws PeerFailed {
         try {
-            return Objects.requireNonNull(peer).ask(command, turns.patience());
+            return peer.ask(command, turns.patience());
         } catch (IOException e) {
             throw new PeerFailed(e);
         }
     }
 
     private void finish() {
-        Object disagreement = result.get("loss_disagrees");
-        if (disagreement != null) {
-            result.end(Result.REFUSED, "the losses do not agree: " + disagreement);
+        // one peer alone may be the one that is wrong; where nobody agrees with us, we are
+        if (!agreed && !disagreements.isEmpty()) {
+            result.end(Result.REFUSED, "the losses do not agree: " + String.join("; ", disagreements));
             return;
         }
         result.put("peak_bytes", peakBytes);

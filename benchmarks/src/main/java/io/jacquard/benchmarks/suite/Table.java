@@ -1,23 +1,30 @@
 package io.jacquard.benchmarks.suite;
 
 import java.io.PrintStream;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
-/// The rows as a person reads them, one by one as they come.
+/// The rows as a person reads them, one by one as they come, and the geometric means at the end.
 final class Table {
     private final PrintStream out;
+    private final List<String> peers;
+    private final Means means;
 
-    Table(PrintStream out) {
+    /// @param peers by name, a column each: the fastest way of each counts
+    Table(PrintStream out, List<String> peers) {
         this.out = out;
+        this.peers = peers;
+        means = new Means(peers);
     }
 
     void head() {
-        out.printf(
-                "%-58s %11s %6s %15s %5s %11s %-22s %6s %6s  %s%n",
-                "row", "us", "+-", "rate", "roof", "peer us", "best peer", "ratio", "goal", "error ours / peer");
+        out.printf("%-58s %11s %6s %16s %5s", "row", "us", "+-", "rate", "roof");
+        peers.forEach(p -> out.printf(" %8s", p));
+        out.printf(" %6s %7s  %s%n", "goal", "B/run", "error");
     }
 
     void row(Map<String, @Nullable Object> values) {
@@ -29,21 +36,38 @@ final class Table {
                     name, row.path("status").asString(""), row.path("why").asString(""));
             return;
         }
-        String best = row.path("best_peer").asString("");
-        JsonNode peer = row.path("peers").path(best);
         out.printf(
-                "%-58s %11s %6s %15s %5s %11s %-22s %6s %6s  %s / %s%n",
+                "%-58s %11s %6s %16s %5s",
                 name,
                 number(row.path("micros")),
                 percent(row.path("spread")),
                 rate(row),
-                percent(row.path("roofline_fraction")),
-                number(peer.path("micros")),
-                best.isEmpty() ? "none" : best,
-                number(row.path("ratio")),
-                number(row.path("goal")),
-                error(row.path("error_fp64")),
-                error(peer.path("error_fp64")));
+                percent(row.path("roofline_fraction")));
+        Map<String, Double> ratios = means.add(row);
+        for (String peer : peers) {
+            Double ratio = ratios.get(peer);
+            out.printf(" %8s", ratio == null ? "-" : String.format(Locale.ROOT, "%.2f", ratio));
+        }
+        out.printf(
+                " %6s %7s  %s%n",
+                number(row.path("goal")), number(row.path("allocated_bytes")), error(row.path("error_fp64")));
+    }
+
+    /// Ends the table.
+    ///
+    /// @return the geometric mean of the ratios to each peer
+    Map<String, Double> end() {
+        Map<String, Double> all = new LinkedHashMap<>(means.values());
+        out.printf("%-58s %11s %6s %16s %5s", "geometric mean", "", "", "", "");
+        for (String peer : peers) {
+            Double mean = all.get(peer);
+            out.printf(" %8s", mean == null ? "-" : String.format(Locale.ROOT, "%.2f", mean));
+        }
+        out.println();
+        out.println(
+                "us: median of a run; roof: of the measured roofline; columns of peers: their time over ours, above 1"
+                        + " we are faster; B/run: heap allocated; error: the largest, against doubles.");
+        return all;
     }
 
     private static String rate(JsonNode row) {

@@ -8,20 +8,24 @@ import org.jspecify.annotations.Nullable;
 /// How often contenders take turns, and until when.
 ///
 /// @param rounds turns of each
+/// @param warmUpMillis how long each fork of ours runs before its times count: kernels of the Vector API box their
+///     vectors until the last tier of the compiler has them, and then are a hundred times as fast
 /// @param repetitions times of one turn
+/// @param millis length of an iteration
+/// @param steps training steps of one turn
 /// @param deadlineNanos on the clock of `System.nanoTime`; [Long#MAX_VALUE] for none
 /// @param gpu whether a turn aims at times of a GPU
-record Turns(int rounds, int repetitions, int steps, long deadlineNanos, boolean gpu) {
+record Turns(int rounds, int warmUpMillis, int repetitions, int millis, int steps, long deadlineNanos, boolean gpu) {
     /// Twice and more the last-level cache of a GPU; the write also hides the launch that comes behind it.
     private static final int FLUSH_BYTES = 512 << 20;
 
-    /// Several runs are timed at once until they take this long.
+    /// A peer times several runs at once until they take this long.
     private static final double BATCH_MICROS = 5_000;
 
-    private static final int MOST_LAUNCHES = 200;
+    private static final int MOST_LAUNCHES = 10_000;
 
     /// One row may take no longer than this before its rounds are cut short; two are always run.
-    private static final double ROW_SECONDS = 25;
+    private static final double ROW_SECONDS = 60;
 
     private static final Duration LONGEST = Duration.ofMinutes(6);
 

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,9 +34,18 @@ final class BenchTest {
     @Test
     void withoutAPeerTheRecordSaysSo() throws IOException {
         JsonNode record = run(
-                0, "--device", "cpu", "--scale", "tiny", "--python", "no-such-python", "--only", "^(gelu f|step gpt2)");
-        assertFalse(record.get("peer").get("present").asBoolean());
-        assertTrue(record.get("peer").get("why").asString().contains("no-such-python"));
+                0,
+                "--device",
+                "cpu",
+                "--scale",
+                "tiny",
+                "--python",
+                "no-such-python",
+                "--filter",
+                "^(gelu f|step gpt2)");
+        JsonNode torch = record.get("contenders").get("pytorch");
+        assertFalse(torch.get("present").asBoolean());
+        assertTrue(torch.get("why").asString().contains("no-such-python"));
         assertTrue(record.get("complete").asBoolean());
         assertEquals("cpu", record.get("machine").asString());
         assertEquals(2, record.get("rows").size());
@@ -49,7 +60,7 @@ final class BenchTest {
     void onTheEmulatedDeviceWithItsEvents() throws IOException {
         Path driver = Path.of(System.getProperty("jacquard.cuda.driver", "none"));
         assumeTrue(Files.exists(driver), () -> driver + " is not there; the tests of runtime-cuda build it");
-        JsonNode record = run(0, "--device", "cuda", "--no-peer", "--only", "^(rms norm b|clip|step llama)");
+        JsonNode record = run(0, "--device", "cuda", "--peers", "none", "--filter", "^(rms norm b|clip|step llama)");
         assertEquals("emulated", record.get("machine").asString());
         assertTrue(record.get("device").asString().contains("emulated driver"));
         assertEquals(3, record.get("rows").size());
@@ -64,15 +75,21 @@ final class BenchTest {
                 !Machine.output("python3", "-c", "import torch; print(torch.__version__)")
                         .isEmpty(),
                 "no torch");
-        JsonNode record = run(0, "--device", "cpu", "--scale", "tiny", "--no-compile", "--only", "^(gelu b|step gpt2)");
+        JsonNode record =
+                run(0, "--device", "cpu", "--scale", "tiny", "--no-compile", "--filter", "^(gelu b|step gpt2)");
         JsonNode step = record.get("rows").get(0);
-        assertEquals("measured", step.get("peers").get("eager").get("status").asString());
+        assertEquals(
+                "measured", step.get("peers").get("pytorch eager").get("status").asString());
         JsonNode row = record.get("rows").get(1);
         assertEquals("measured", row.get("status").asString());
         JsonNode peer = row.get("peers").get(row.get("best_peer").asString());
         assertTrue(peer.get("error_fp64").asDouble() <= row.get("error_allowed").asDouble());
         double ratio = row.get("ratio").asDouble();
         assertEquals(peer.get("micros").asDouble() / row.get("micros").asDouble(), ratio, 0.001 * ratio);
+        assertTrue(row.get("low").asDouble() <= row.get("micros").asDouble());
+        assertTrue(row.get("high").asDouble() >= row.get("micros").asDouble());
+        double mean = Math.sqrt(ratio * step.get("ratio").asDouble());
+        assertEquals(mean, record.get("geometric_means").get("pytorch").asDouble(), 0.001 * mean);
     }
 
     @Test
@@ -86,36 +103,52 @@ final class BenchTest {
                 read command && echo '{"error": "RuntimeError: a cannot"}'
                 """);
         assertTrue(script.toFile().setExecutable(true));
-        JsonNode row = run(0, "--device", "cpu", "--scale", "tiny", "--python", script.toString(), "--only", "^gelu f")
+        JsonNode row = run(
+                        0, "--device", "cpu", "--scale", "tiny", "--python", script.toString(), "--filter", "^gelu f")
                 .get("rows")
                 .get(0);
         assertEquals("no peer", row.get("status").asString());
         assertTrue(row.get("micros").asDouble() > 0);
         assertEquals(
-                "RuntimeError: a cannot", row.get("peers").get("a").get("why").asString());
-        assertTrue(row.get("peers").get("b").get("why").asString().startsWith("torch ended without an answer"));
+                "RuntimeError: a cannot",
+                row.get("peers").get("pytorch a").get("why").asString());
+        assertTrue(
+                row.get("peers").get("pytorch b").get("why").asString().startsWith("pytorch ended without an answer"));
+    }
+
+    @Test
+    void aPeerThatIsNotKnownIsRefused() {
+        StringWriter words = new StringWriter();
+        assertEquals(
+                2,
+                Bench.commandLine()
+                        .setErr(new PrintWriter(words))
+                        .execute("--scale", "tiny", "--peers", "pytorch,jax"));
+        assertTrue(words.toString().startsWith("--peers jax: there are pytorch, nd4j, djl, javacpp"), words::toString);
     }
 
     @Test
     void whatTheBudgetLeavesOutIsNamed() throws IOException {
         JsonNode record =
-                run(0, "--device", "cpu", "--scale", "tiny", "--no-peer", "--only", "^copy", "--budget", "0s");
+                run(0, "--device", "cpu", "--scale", "tiny", "--peers", "none", "--filter", "^copy", "--budget", "0s");
         assertEquals(0, record.get("rows").size());
         assertEquals(1, record.get("skipped").size());
     }
 
     @Test
     void withoutADeviceItDoesNotStart() {
-        assertEquals(2, Bench.commandLine().execute("--device", "cuda:77", "--no-peer"));
+        assertEquals(2, Bench.commandLine().execute("--device", "cuda:77"));
     }
 
     @Test
     void aRecordWithATimeOfAWrongRowIsFaulty() {
         JsonNode record = Lines.JSON.readTree("""
                 {"format": 2, "date": "", "commit": "", "command": "", "device": "", "machine": "gpu", "roofline": {},
-                 "protocol": {}, "peer": {"present": false},
+                 "protocol": {}, "contenders": {"nd4j": {"present": false}},
                  "rows": [{"name": "x", "status": "no peer", "micros": 1, "error_fp64": 0.5, "error_allowed": 0.01}]}
                 """);
-        assertEquals(List.of("no peer, and no reason", "x: timed with an error of 0.5"), BenchRecord.faults(record));
+        assertEquals(
+                List.of("nd4j is not there, and no reason", "x: timed with an error of 0.5"),
+                BenchRecord.faults(record));
     }
 }

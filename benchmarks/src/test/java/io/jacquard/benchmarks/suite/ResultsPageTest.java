@@ -41,10 +41,10 @@ final class ResultsPageTest {
         Path results = Files.createDirectories(root.resolve("benchmarks/results"));
         Files.writeString(results.resolve("gpu.json"), """
                 {"benchmark": "bench", "date": "2027-01-02T03:04:05Z", "commit": "abc1234", "machine": "%s",
-                 "device": "H200, driver", "peer": {"present": true, "torch": "2.11"}, "roofline": {}, "skipped": [],
+                 "device": "H200, driver", "contenders": {"pytorch": {"present": true, "torch": "2.11"}}, "roofline": {}, "skipped": [],
                  "rows": [{"name": "rms norm backward 8192x4096 bf16", "status": "measured", "micros": 50.5,
-                           "best_peer": "compile", "ratio": %s, "goal": 2.2, "goal_ratio": %s,
-                           "peers": {"compile": {"micros": 100.0}}}]}
+                           "best_peer": "pytorch compile", "ratio": %s, "goal": 2.2, "goal_ratio": %s,
+                           "peers": {"pytorch compile": {"micros": 100.0}}}]}
                 """.formatted(machine, ratio, ratio));
         return new ResultsPage(root).text();
     }

@@ -1,0 +1,117 @@
+package io.jacquard.benchmarks.jmh;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+import org.openjdk.jmh.runner.options.VerboseMode;
+
+/// Every class of the suite runs through JMH, in small; what it says of a row is so.
+final class LaunchesTest {
+    private static ChainedOptionsBuilder options(Class<?> benchmark) {
+        return new OptionsBuilder()
+                .include(benchmark.getName() + "\\.")
+                .param("model", "gpt2-tiny")
+                .param("tokens", "16")
+                .param("time", "16")
+                .param("batch", "1")
+                .param("weights", "4096")
+                .forks(0)
+                .warmupIterations(0)
+                .measurementIterations(1)
+                .measurementTime(TimeValue.milliseconds(5))
+                .addProfiler(KernelRates.class)
+                .shouldFailOnError(true)
+                .verbosity(VerboseMode.SILENT);
+    }
+
+    private static void areRight(Collection<RunResult> results) {
+        assertFalse(results.isEmpty());
+        for (RunResult r : results) {
+            String what = r.getParams().toString();
+            assertTrue(r.getPrimaryResult().getScore() > 0, what);
+            double error = r.getSecondaryResults().get(KernelRates.ERROR).getScore();
+            assertTrue(error <= 0x1p-6, what + ": off by " + error);
+            assertTrue(r.getSecondaryResults().get(KernelRates.BYTES).getScore() > 0, what);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            classes = {
+                MatmulBenchmark.class,
+                AttentionBenchmark.class,
+                NormBenchmark.class,
+                ActivationBenchmark.class,
+                CrossEntropyBenchmark.class,
+                EmbeddingBenchmark.class,
+                OptimizerBenchmark.class,
+                MovingBenchmark.class,
+                LaunchBenchmark.class,
+                RowBenchmark.class
+            })
+    void runsOnTheCpu(Class<?> benchmark) throws RunnerException {
+        areRight(new Runner(options(benchmark).build()).run());
+    }
+
+    @ParameterizedTest
+    @ValueSource(classes = {NormBenchmark.class, LaunchBenchmark.class})
+    void runsOnTheEmulatedDevice(Class<?> benchmark) throws RunnerException {
+        hasEmulator();
+        Collection<RunResult> results = new Runner(options(benchmark)
+                        .param("device", "cuda")
+                        .param("dtype", "bf16")
+                        .build())
+                .run();
+        areRight(results);
+        for (RunResult r : results) {
+            double device = r.getSecondaryResults().get(KernelRates.MICROS).getScore();
+            assertTrue(device > 0, "time by events");
+        }
+    }
+
+    /// After some seconds, when the compiler is done with it. The CPU's kernels hand a closure to their threads; a
+    /// launch of the driver has nothing of the kind.
+    @ParameterizedTest
+    @CsvSource({"cpu, 64", "cuda, 0"})
+    void aRecordedRunAllocatesNothingButTheCpusClosure(String device, int most) throws RunnerException {
+        if (device.equals("cuda")) {
+            hasEmulator();
+        }
+        Map<String, Double> scores = new HashMap<>();
+        new Runner(options(MovingBenchmark.class)
+                        .param("function", "copy")
+                        .param("dtype", "bf16")
+                        .param("device", device)
+                        .warmupIterations(4)
+                        .warmupTime(TimeValue.milliseconds(500))
+                        .measurementTime(TimeValue.milliseconds(500))
+                        .addProfiler(GCProfiler.class)
+                        .build())
+                .run()
+                .forEach(run -> run.getSecondaryResults()
+                        .forEach((name, r) -> scores.put(name.replace("·", ""), r.getScore())));
+        double bytes = scores.getOrDefault("gc.alloc.rate.norm", Double.NaN);
+        assertTrue(Math.floor(bytes) <= most, "bytes for each run: " + bytes);
+    }
+
+    private static void hasEmulator() {
+        Path driver = Path.of(System.getProperty("jacquard.cuda.driver", "none"));
+        assumeTrue(Files.exists(driver), () -> driver + " is not there; the tests of runtime-cuda build it");
+    }
+}
