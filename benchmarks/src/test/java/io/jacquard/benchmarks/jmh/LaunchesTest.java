@@ -9,8 +9,8 @@ import java.nio.file.Path;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
@@ -85,19 +85,14 @@ final class LaunchesTest {
         }
     }
 
-    /// After some seconds, when the compiler is done with it. The CPU's kernels hand a closure to their threads; a
-    /// launch of the driver has nothing of the kind.
-    @ParameterizedTest
-    @CsvSource({"cpu, 64", "cuda, 0"})
-    void aRecordedRunAllocatesNothingButTheCpusClosure(String device, int most) throws RunnerException {
-        if (device.equals("cuda")) {
-            hasEmulator();
-        }
+    /// After some seconds, when the compiler is done with it: the closure that a kernel hands to its threads is
+    /// left. (A test of the CUDA backend counts the bytes of its launches: none.)
+    @Test
+    void aRecordedRunAllocatesItsClosure() throws RunnerException {
         Map<String, Double> scores = new HashMap<>();
         new Runner(options(MovingBenchmark.class)
                         .param("function", "copy")
                         .param("dtype", "bf16")
-                        .param("device", device)
                         .warmupIterations(4)
                         .warmupTime(TimeValue.milliseconds(500))
                         .measurementTime(TimeValue.milliseconds(500))
@@ -107,7 +102,7 @@ final class LaunchesTest {
                 .forEach(run -> run.getSecondaryResults()
                         .forEach((name, r) -> scores.put(name.replace("·", ""), r.getScore())));
         double bytes = scores.getOrDefault("gc.alloc.rate.norm", Double.NaN);
-        assertTrue(Math.floor(bytes) <= most, "bytes for each run: " + bytes);
+        assertTrue(Math.floor(bytes) <= 64, "bytes for each run: " + bytes);
     }
 
     private static void hasEmulator() {
