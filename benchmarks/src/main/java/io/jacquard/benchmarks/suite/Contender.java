@@ -38,11 +38,12 @@ final class Contender implements AutoCloseable {
     /// Starts it and waits until it is ready; `log` receives what it prints to people.
     ///
     /// @throws Refused if it says what is missing
-    Contender(String name, List<String> command, Path log) throws IOException {
+    Contender(String name, List<String> command, Map<String, String> environment, Path log) throws IOException {
         this.name = name;
         this.log = log;
-        process = new ProcessBuilder(command)
-                .redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()))
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().putAll(environment);
+        process = builder.redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()))
                 .start();
         to = new PrintStream(process.getOutputStream(), true, StandardCharsets.UTF_8);
         from = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));

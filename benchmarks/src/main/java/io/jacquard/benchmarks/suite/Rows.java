@@ -75,6 +75,7 @@ public final class Rows {
         norms("rms norm", 1024, 2048);
         optimizer(8 << 20, "f32");
         step(ModelSize.CHAR_GPT, 8, 256, false);
+        step(ModelSize.GPT2_124M, 4, 256, false);
         step(ModelSize.CHAR_GPT, 1, 64, true);
         crossEntropy(256, ModelSize.GPT2_124M);
         matmuls(ModelSize.CHAR_GPT, 2048);

@@ -70,6 +70,22 @@ final class LaunchesTest {
     }
 
     @ParameterizedTest
+    @ValueSource(
+            classes = {TokenizerBenchmark.class, SafetensorsBenchmark.class, GroupBenchmark.class, StepBenchmark.class})
+    void othersCheckThemselves(Class<?> benchmark) throws RunnerException {
+        Collection<RunResult> results = new Runner(options(benchmark)
+                        .param("vocabulary", "512")
+                        .param("mebibytes", "1")
+                        .param("bytes", "4096")
+                        .build())
+                .run();
+        assertFalse(results.isEmpty());
+        for (RunResult r : results) {
+            assertTrue(r.getPrimaryResult().getScore() > 0, r.getParams().toString());
+        }
+    }
+
+    @ParameterizedTest
     @ValueSource(classes = {NormBenchmark.class, LaunchBenchmark.class})
     void runsOnTheEmulatedDevice(Class<?> benchmark) throws RunnerException {
         hasEmulator();
