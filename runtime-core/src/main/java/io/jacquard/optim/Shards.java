@@ -235,12 +235,16 @@ public final class Shards implements Weights.Keeper {
 
     /// Before each step and outside of what is recorded: nothing of what was gathered or counted before holds.
     public void begin() {
-        gathered.values().forEach(Pending::join);
-        gathered.clear();
+        forgetGathered();
         backwards.clear();
         summed.clear();
         sums.clear();
         unfinished = null;
+    }
+
+    private void forgetGathered() {
+        gathered.values().forEach(Pending::join);
+        gathered.clear();
         runningBlock = -1;
     }
 
@@ -395,6 +399,7 @@ public final class Shards implements Weights.Keeper {
 
     /// Hands the updated values to all ranks; the next backward starts gradients anew.
     void publish() {
+        forgetGathered(); // the values before the update
         List<Pending> gathers = new ArrayList<>();
         for (Segment s : segments) {
             if (values.isWhole() || !s.isBlock()) {

@@ -117,6 +117,33 @@ class RanksTest {
         }
     }
 
+    /// Validations and samples see the weights of all steps so far, whatever of them is on which rank.
+    @ParameterizedTest
+    @CsvSource({"2, parallel.zero=3", "4, parallel.zero=3 training.graph=true", "4, parallel.zero=2 evaluation.batch=1"
+    })
+    void whatComesBetweenStepsIsThatOfOneRank(int ranks, String overrides) throws IOException {
+        String each = " evaluation.every=1 samples.every=1 samples.tokens=8 checkpoints.every=0";
+        TrainConfig one = config("between, alone, " + ranks + overrides, each);
+        new Trainer(one, TrainListener.SILENT).start();
+        TrainConfig many = config("between, " + ranks + overrides, overrides + each);
+        run(ranks, many, TrainListener.SILENT, false);
+        List<Double> expected = losses(one);
+        List<Double> found = losses(many);
+        assertEquals(2 * 12, expected.size());
+        assertEquals(expected.size(), found.size());
+        for (int i = 0; i < expected.size(); i++) {
+            assertEquals(expected.get(i), found.get(i), 1e-5 * expected.get(i), "line " + i);
+        }
+        assertEquals(samples(one), samples(many));
+    }
+
+    private static List<Object> samples(TrainConfig config) throws IOException {
+        return Metrics.read(config.run().resolve("metrics.jsonl")).stream()
+                .map(line -> line.get("sample"))
+                .filter(Objects::nonNull)
+                .toList();
+    }
+
     private static Trainer.Outcome stopAt(long step, int ranks, TrainConfig config) {
         AtomicReference<@Nullable Runnable> stop = new AtomicReference<>();
         Trainer[] trainer = new Trainer[1];
