@@ -356,7 +356,8 @@ final class TrainLoop implements AutoCloseable {
                         model::tokenLosses,
                         model.decoder().config().vocabulary(),
                         data.tokenizer(),
-                        config.evaluation().batch())
+                        config.evaluation().batch(),
+                        mesh.data())
                 .score(validation, config.evaluation().sequences());
         metrics.validation(done, score);
         listener.validated(done, score);
