@@ -250,9 +250,18 @@ final class Attention {
             int width,
             int heads,
             int dim,
-            float base,
             int firstPosition,
-            boolean inverse) {}
+            boolean inverse,
+            double[] frequencies) {
+        /// `base^(-2 i / dim)`: the turn of pair i from one position to the next.
+        static double[] frequencies(float base, int dim) {
+            double[] f = new double[dim / 2];
+            for (int i = 0; i < f.length; i++) {
+                f[i] = Math.pow(base, -2.0 * i / dim);
+            }
+            return f;
+        }
+    }
 
     static void rope(Workers workers, Rope r) {
         int perChunk = Math.max(1, Elementwise.CHUNK / 2 / Math.max(1, r.width));
@@ -282,7 +291,7 @@ final class Attention {
 
     private static void angles(Rope r, int t, long cos, long sin) {
         for (int i = 0; i < r.dim / 2; i++) {
-            double angle = (r.firstPosition + (double) t) * Math.pow(r.base, -2.0 * i / r.dim);
+            double angle = (r.firstPosition + (double) t) * r.frequencies[i];
             Mem.setFloat(cos + 4L * i, (float) Math.cos(angle));
             Mem.setFloat(sin + 4L * i, (float) (r.inverse ? -Math.sin(angle) : Math.sin(angle)));
         }

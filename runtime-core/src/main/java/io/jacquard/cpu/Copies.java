@@ -125,15 +125,22 @@ final class Copies {
         // pieces of rows, so that one long row is shared out too
         long items = s.rows() * pieces;
         long perChunk = Math.max(1, Elementwise.CHUNK / 4 / Math.max(1, Math.min(inner, Elementwise.BLOCK)));
+        boolean plain = outStride == 1 && xStride == 1 && beta == 0f && out.type() == x.type();
         workers.run(Math.toIntExact(Math.ceilDiv(items, perChunk)), (chunk, lane) -> {
+            long first = chunk * perChunk;
+            long last = Math.min(items, first + perChunk);
+            if (plain && pieces == 1 && s.last() > 0) {
+                copyRows(out, x, s, first, last);
+                return;
+            }
             long scratch = lane.floats(Elementwise.BLOCK);
             long values = lane.floats(Elementwise.BLOCK);
-            for (long item = chunk * perChunk; item < Math.min(items, (chunk + 1) * perChunk); item++) {
+            for (long item = first; item < last; item++) {
                 long row = item / pieces;
                 int from = (int) (item % pieces) * Elementwise.BLOCK;
                 int n = Math.min(Elementwise.BLOCK, inner - from);
-                long o = offset(s, s.outOffset, s.outStrides, row) + from * outStride;
-                long i = offset(s, s.xOffset, s.xStrides, row) + from * xStride;
+                long o = offset(s, s.outOffset, s.outStrides, row, s.last()) + from * outStride;
+                long i = offset(s, s.xOffset, s.xStrides, row, s.last()) + from * xStride;
                 if (outStride == 1 && xStride == 1) {
                     run(out, o, x, i, n, beta, values, scratch);
                 } else {
@@ -143,9 +150,42 @@ final class Copies {
         });
     }
 
-    private static long offset(Space s, long start, long[] strides, long row) {
+    /// Rows that are whole on both sides, such as the heads of a permute. Divisions find the first of a run of rows
+    /// that differ in one index alone: one for each row took as long as copying it.
+    private static void copyRows(Operand out, Operand x, Space s, long first, long last) {
+        int d = s.last() - 1;
+        int bytes = s.sizes[s.last()] * x.elementBytes();
+        long outStep = s.outStrides[d] * out.elementBytes();
+        long xStep = s.xStrides[d] * x.elementBytes();
+        for (long row = first; row < last; ) {
+            int inRun = (int) (row % s.sizes[d]);
+            int n = (int) Math.min(s.sizes[d] - inRun, last - row);
+            long outer = row / s.sizes[d];
+            long o = offset(s, s.outOffset, s.outStrides, outer, d) + inRun * s.outStrides[d];
+            long i = offset(s, s.xOffset, s.xStrides, outer, d) + inRun * s.xStrides[d];
+            if (bytes % Mem.VECTOR_BYTES == 0) {
+                vectors(out.at(o), outStep, x.at(i), xStep, bytes, n);
+            } else {
+                for (int r = 0; r < n; r++) {
+                    Mem.copy(x.at(i) + r * xStep, out.at(o) + r * outStep, bytes);
+                }
+            }
+            row += n;
+        }
+    }
+
+    private static void vectors(long to, long toStep, long from, long fromStep, int bytes, int rows) {
+        for (int r = 0; r < rows; r++) {
+            for (int i = 0; i < bytes; i += Mem.VECTOR_BYTES) {
+                Mem.store(Mem.load(from + r * fromStep + i), to + r * toStep + i);
+            }
+        }
+    }
+
+    /// Of row `row` of the dimensions before `dims`.
+    private static long offset(Space s, long start, long[] strides, long row, int dims) {
         long at = start;
-        for (int d = s.last() - 1; d >= 0; d--) {
+        for (int d = dims - 1; d >= 0; d--) {
             at += row % s.sizes[d] * strides[d];
             row /= s.sizes[d];
         }

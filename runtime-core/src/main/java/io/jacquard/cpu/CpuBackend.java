@@ -24,6 +24,7 @@ final class CpuBackend implements Backend {
     private @Nullable List<Runnable> recording;
 
     CpuBackend(Device device, Workers workers) {
+        Loops.keepApart();
         this.device = device;
         this.kernels = new CpuKernels(workers, this::launch);
     }

@@ -335,7 +335,16 @@ final class CpuKernels implements Kernels {
         int width = last(x);
         long batch = time == 0 || width == 0 ? 0 : x.size() / time / width;
         Attention.Rope r = new Attention.Rope(
-                Operand.of(out), Operand.of(x), batch, time, width, heads, headDim, base, firstPosition, inverse);
+                Operand.of(out),
+                Operand.of(x),
+                batch,
+                time,
+                width,
+                heads,
+                headDim,
+                firstPosition,
+                inverse,
+                Attention.Rope.frequencies(base, headDim));
         launch(() -> Attention.rope(workers, r));
     }
 

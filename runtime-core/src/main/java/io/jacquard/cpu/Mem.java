@@ -17,6 +17,7 @@ final class Mem {
 
     static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
     static final int VL = S.length();
+    static final int VECTOR_BYTES = 4 * VL;
     private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
     private static final VectorShuffle<Float> HALF = VectorShuffle.iota(S, VL / 2, 1, true);
     private static final VectorShuffle<Float> QUARTER = VectorShuffle.iota(S, VL / 4, 1, true);
