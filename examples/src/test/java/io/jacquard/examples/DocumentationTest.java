@@ -28,6 +28,7 @@ final class DocumentationTest {
         "docs/library.md, examples/library/src/main/java/TrainFromJava.java",
         "docs/add-an-op.md, examples/src/test/java/io/jacquard/examples/Square.java",
         "docs/add-an-op.md, examples/src/test/java/io/jacquard/examples/SquareTest.java",
+        "docs/benchmarking.md, benchmarks/src/main/java/io/jacquard/benchmarks/jmh/AxpbyBenchmark.java",
     })
     void pageContainsTheProgram(String page, String program) throws IOException {
         String code = Files.readString(ROOT.resolve(program));

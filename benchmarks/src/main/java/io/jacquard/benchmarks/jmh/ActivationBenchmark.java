@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Activations over the hidden layer of a model.
-public class ActivationBenchmark extends Launches {
+public class ActivationBenchmark extends TableBenchmark {
     @Param({"gelu", "swiglu"})
     private String function = "";
 

@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Causal attention of one block of a model.
-public class AttentionBenchmark extends Launches {
+public class AttentionBenchmark extends TableBenchmark {
     @Param({"char-gpt", "gpt2-124m", "llama-1b"})
     private String model = "";
 

@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Cross entropy over a vocabulary, with its gradient in place of the logits.
-public class CrossEntropyBenchmark extends Launches {
+public class CrossEntropyBenchmark extends TableBenchmark {
     @Param({"char-gpt", "gpt2-124m", "llama-1b"})
     private String model = "";
 

@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// The gradient of a token table.
-public class EmbeddingBenchmark extends Launches {
+public class EmbeddingBenchmark extends TableBenchmark {
     @Param({"char-gpt", "gpt2-124m"})
     private String model = "";
 

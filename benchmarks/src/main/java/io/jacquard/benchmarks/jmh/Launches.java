@@ -1,7 +1,9 @@
 package io.jacquard.benchmarks.jmh;
 
+import io.jacquard.benchmarks.suite.Deviation;
+import io.jacquard.benchmarks.suite.KernelCase;
 import io.jacquard.benchmarks.suite.Prepared;
-import io.jacquard.benchmarks.suite.Row;
+import io.jacquard.tensor.DType;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -17,7 +19,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// The launches of one row of the table, on any device. Its results are checked against doubles before the first one is
+/// The launches of a kernel, on any device. Its results are checked against doubles before the first one is
 /// timed; [KernelRates] adds what a launch moved and computed.
 ///
 /// What is timed is a replay from a recording, as in a recorded training step, which allocates nothing; `-p
@@ -53,18 +55,32 @@ public abstract class Launches {
     private boolean gpu;
     private int flushBytes;
 
-    /// What is launched.
-    protected abstract Row row();
+    /// Allocates on the current session's device; what is launched.
+    protected abstract KernelCase kernel();
+
+    /// Whether the time is that of memory, which on a GPU is measured with empty caches.
+    protected boolean flushes() {
+        return true;
+    }
+
+    /// The largest deviation of a result that rounding explains: the one of F32 here.
+    protected double allowed() {
+        return Deviation.allowed(DType.F32);
+    }
+
+    /// Whether it is the launch itself that is measured, and not to be replayed.
+    protected boolean isLaunch() {
+        return false;
+    }
 
     @Setup
     public void open() {
-        Row row = row();
         gpu = device.startsWith("cuda");
-        prepared = new Prepared(row, device);
-        double error = prepared.check();
-        boolean replays = recorded && !row.isLaunch();
+        prepared = new Prepared(device, this::kernel);
+        double error = prepared.check(allowed());
+        boolean replays = recorded && !isLaunch();
         if (gpu) {
-            flushBytes = row.flushes() && !KernelRates.isEmulated() ? FLUSH_BYTES : 0;
+            flushBytes = flushes() && !KernelRates.isEmulated() ? FLUSH_BYTES : 0;
             double once = prepared.micros(flushBytes);
             int runs = replays && flushBytes == 0 ? (int) Math.clamp(Math.ceil(BATCH_MICROS / once), 1, MOST_RUNS) : 1;
             if (replays) {

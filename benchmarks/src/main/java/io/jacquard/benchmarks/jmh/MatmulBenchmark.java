@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Linear layers of a model, with what they have of bias and GELU, and their gradients.
-public class MatmulBenchmark extends Launches {
+public class MatmulBenchmark extends TableBenchmark {
     @Param({"char-gpt", "gpt2-124m", "llama-1b"})
     private String model = "";
 

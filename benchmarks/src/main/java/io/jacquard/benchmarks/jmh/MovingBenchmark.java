@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Kernels that only move: a copy, the permute to heads, rotary positions.
-public class MovingBenchmark extends Launches {
+public class MovingBenchmark extends TableBenchmark {
     @Param({"copy", "permute", "rope"})
     private String function = "";
 

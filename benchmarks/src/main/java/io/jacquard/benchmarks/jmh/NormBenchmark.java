@@ -6,7 +6,7 @@ import io.jacquard.nn.ModelSize;
 import org.openjdk.jmh.annotations.Param;
 
 /// Normalisations over the width of a model; `add + forward` sums the residual in the same pass.
-public class NormBenchmark extends Launches {
+public class NormBenchmark extends TableBenchmark {
     @Param({"layer norm", "rms norm"})
     private String function = "";
 

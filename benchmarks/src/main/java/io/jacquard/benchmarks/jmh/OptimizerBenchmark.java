@@ -5,7 +5,7 @@ import io.jacquard.benchmarks.suite.Rows;
 import org.openjdk.jmh.annotations.Param;
 
 /// Clipping by the global norm, AdamW, and the rounded copy of the weights.
-public class OptimizerBenchmark extends Launches {
+public class OptimizerBenchmark extends TableBenchmark {
     @Param({"1048576", "16777216"})
     private int weights;
 

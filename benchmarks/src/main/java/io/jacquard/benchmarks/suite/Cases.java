@@ -5,8 +5,13 @@ import java.util.Locale;
 import tools.jackson.databind.JsonNode;
 
 /// Our side of each kind of row.
-final class Cases {
+public final class Cases {
     private Cases() {}
+
+    /// Our side of a row, with its operands in the current session.
+    public static KernelCase of(Row row) {
+        return of(Lines.JSON.valueToTree(row.spec()));
+    }
 
     static KernelCase of(JsonNode spec) {
         Operands operands = new Operands();

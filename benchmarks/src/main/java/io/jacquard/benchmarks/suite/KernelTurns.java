@@ -71,7 +71,7 @@ final class KernelTurns {
     }
 
     private double allowed() {
-        return Deviation.allowed(Cases.dtype(Lines.JSON.valueToTree(row.spec())));
+        return Deviation.allowed(row.floats());
     }
 
     private void prepare(String name) {

@@ -7,12 +7,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /// Makes random operands on the device and reads parts of them as doubles.
-final class Operands {
+public final class Operands {
     private static final long SEED = 20261124;
     private int site;
 
     /// Normal numbers of this deviation.
-    Tensor normal(double deviation, DType dtype, int... dims) {
+    public Tensor normal(double deviation, DType dtype, int... dims) {
         Tensor t = Tensor.empty(Shape.of(dims), dtype);
         refill(t, deviation);
         return t;
@@ -35,7 +35,7 @@ final class Operands {
     }
 
     /// `count` elements from `offset` on.
-    static double[] read(Tensor t, long offset, int count) {
+    public static double[] read(Tensor t, long offset, int count) {
         Tensor part = t.detach().slice(offset, Shape.of(count));
         byte[] bytes = new byte[Math.toIntExact(part.bytes())];
         MemorySegment host = MemorySegment.ofArray(bytes);

@@ -10,10 +10,10 @@ import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Work;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.databind.JsonNode;
 
-/// One row of the table on our side, ready to run: operands in a session of their own, launches, and the least work
+/// A kernel ready to run: operands in a session of their own, launches, and the least work
 /// that they are. Belongs to the thread that makes it.
 public final class Prepared implements AutoCloseable {
     private final Session session;
@@ -21,7 +21,6 @@ public final class Prepared implements AutoCloseable {
     private final KernelCase row;
     private final Kernels kernels;
     private final List<Consumer<Kernels>> launches;
-    private final DType dtype;
     private long bytes;
     private long operations;
     private @Nullable DType matrix;
@@ -30,19 +29,17 @@ public final class Prepared implements AutoCloseable {
     private int runsAtOnce = 1;
     private final Runnable run = this::run;
 
-    /// Allocates and fills the operands.
+    /// Opens a session, in which `makes` allocates.
     ///
     /// @param device `cpu`, `cuda:0` ...
-    public Prepared(Row of, String device) {
-        JsonNode spec = Lines.JSON.valueToTree(of.spec());
-        dtype = Cases.dtype(spec);
+    public Prepared(String device, Supplier<KernelCase> makes) {
         session = Session.open(device);
         backend = session.backend();
         kernels = backend.kernels();
-        row = Cases.of(spec);
+        row = makes.get();
         launches = row.launches();
         for (Consumer<Kernels> launch : launches) {
-            Work work = Work.of(launch);
+            Work work = row.work(launch);
             bytes += work.bytes();
             operations += work.operations();
             matrix = work.matrix() == null ? matrix : work.matrix();
@@ -112,13 +109,13 @@ public final class Prepared implements AutoCloseable {
 
     /// Runs once from fresh inputs.
     ///
+    /// @param allowed the largest deviation that rounding explains
     /// @return how far the outputs are from the same computed in doubles
     /// @throws IllegalStateException if that is more than rounding explains: a time of it would mean nothing
-    public double check() {
+    public double check(double allowed) {
         reset();
         launch();
         double error = row.deviation().relative();
-        double allowed = Deviation.allowed(dtype);
         if (!(error <= allowed)) {
             throw new IllegalStateException("the result is wrong: off by " + error + ", allowed " + allowed);
         }

@@ -1,6 +1,8 @@
 package io.jacquard.benchmarks.suite;
 
+import io.jacquard.tensor.DType;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /// One row of the table: its name in records, and what all contenders are told.
@@ -66,6 +68,11 @@ public record Row(String name, Map<String, Object> spec) {
 
     String dtype() {
         return text("dtype");
+    }
+
+    /// The type of its floats.
+    public DType floats() {
+        return DType.valueOf(dtype().toUpperCase(Locale.ROOT));
     }
 
     String text(String key) {

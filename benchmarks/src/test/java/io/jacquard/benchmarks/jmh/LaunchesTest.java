@@ -31,6 +31,7 @@ final class LaunchesTest {
                 .param("time", "16")
                 .param("batch", "1")
                 .param("weights", "4096")
+                .param("elements", "4096")
                 .forks(0)
                 .warmupIterations(0)
                 .measurementIterations(1)
@@ -63,7 +64,8 @@ final class LaunchesTest {
                 OptimizerBenchmark.class,
                 MovingBenchmark.class,
                 LaunchBenchmark.class,
-                RowBenchmark.class
+                RowBenchmark.class,
+                AxpbyBenchmark.class
             })
     void runsOnTheCpu(Class<?> benchmark) throws RunnerException {
         areRight(new Runner(options(benchmark).build()).run());
