@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /// Two recorded runs, row by row: what became slower or faster by more than noise.
@@ -16,21 +17,20 @@ import tools.jackson.databind.JsonNode;
 /// is the machine's gain ([Drift]); it is taken out of every ratio.
 ///
 /// **Its interval** is of a bootstrap in two stages: rounds are drawn with replacement, then times of each drawn round.
-/// Times of one round are taken back to back and share a clock, a heap and neighbours, so that thirty times of five
-/// rounds tell far less than thirty independent ones; contenders take turns by rounds, which makes a round the smallest
-/// part of a run that repeats. The drift is drawn along with it. Draws have a fixed seed, so that two files always say
-/// the same.
+/// Times of one round are of one JVM, back to back: they share what its compiler took for hot, a clock and neighbours,
+/// so that fifteen times of three rounds tell far less than fifteen independent ones; contenders take turns by rounds,
+/// which makes a round the smallest part of a run that repeats. The drift is drawn along with it. Draws have a fixed
+/// seed, so that two files always say the same.
 ///
 /// **The verdict** is *slower* or *faster* when the whole interval lies beyond the threshold. The interval knows what
-/// rounds of a run differ by; what whole runs differ by besides (where memory came to lie, what the JIT compiler took
-/// for hot) shows in no single run, and is what the threshold stands for. Simulated with rounds that differ by 5 % and
-/// times in them by 10 % (standard deviations), forty rows of which none changed have a false *slower* in 5 % of all
-/// comparisons; with 1.5 % and 3 %, in none, and a row that takes 10 % longer is found in 96 %.
+/// rounds of a run differ by; what whole runs differ by besides, such as where pages came to lie, shows in no single
+/// run and is what the threshold stands for. Simulated with three rounds of five times, of
+/// rounds that differ by 1 % and times in them by 2 % (standard deviations): sixty comparisons of twenty rows of which
+/// none changed have no false *slower*, and a row that takes 10 % longer is found in 92 %. With 5 and 10 % one of the
+/// sixty has, and it is found in 8 %: a machine that noisy can tell little.
 public final class Comparison {
     /// For [#of]: 3 %.
     public static final double THRESHOLD = 0.03;
-
-    private static final List<String> ALIKE = List.of("machine", "device", "dtype", "cpu", "processors");
 
     /// What is said of a row.
     public enum Verdict {
@@ -75,7 +75,7 @@ public final class Comparison {
                         "compare: a record of '" + benchmark + "', expected one that `bench --out FILE` wrote");
             }
         }
-        List<String> differences = ALIKE.stream()
+        List<String> differences = Run.MACHINE.stream()
                 .filter(key -> !before.path(key).equals(after.path(key)))
                 .map(key -> key + " " + word(before.path(key)) + " before, " + word(after.path(key)) + " after")
                 .toList();
@@ -161,29 +161,54 @@ public final class Comparison {
     /// What a terminal shows.
     public String text() {
         Formatter text = new Formatter(Locale.ROOT);
-        text.format("before: %s%nafter:  %s%n", before.origin(), after.origin());
+        head().forEach(line -> text.format("%s%n", line));
+        int width = Stream.concat(rows.stream().map(Row::name), leftOut.keySet().stream())
+                .mapToInt(String::length)
+                .max()
+                .orElse(3);
+        String name = "%-" + width + "s ";
         text.format(
-                "machine: %.3f of its speed before, by %s; taken out of the ratios%n%n",
-                Math.exp(drift.log()), drift.by());
-        text.format("%-58s %11s %11s %7s  %-16s %s%n", "row", "us before", "us after", "ratio", "95 %", "verdict");
+                "%n" + name + "%11s %11s %7s  %-16s %s%n", "row", "us before", "us after", "ratio", "95 %", "verdict");
         for (Row row : rows) {
             text.format(
-                    "%-58s %11.4g %11.4g %7.3f  %-16s %s%n",
+                    name + "%11s %11s %7s  %-16s %s%n",
                     row.name(),
-                    row.microsBefore(),
-                    row.microsAfter(),
-                    row.ratio().ratio(),
+                    Words.number(row.microsBefore()),
+                    Words.number(row.microsAfter()),
+                    row.ratio().text(),
                     row.ratio().range(),
                     row.verdict());
         }
-        leftOut.forEach((name, why) -> text.format("%-58s %s%n", name, why));
+        leftOut.forEach((row, why) -> text.format(name + "%s%n", row, why));
+        summary().forEach(line -> text.format("%s%n", line));
+        return text.toString();
+    }
+
+    /// What was compared, and what the machine did meanwhile.
+    List<String> head() {
+        return List.of(
+                "before: " + before.origin(),
+                "after:  " + after.origin(),
+                String.format(
+                        Locale.ROOT,
+                        "machine: %.3f of its speed before, by %s; taken out of the ratios",
+                        Math.exp(drift.log()),
+                        drift.by()));
+    }
+
+    /// What is to be said of all rows.
+    List<String> summary() {
         if (rows.isEmpty()) {
-            return text.format("no row was timed in both%n").toString();
+            return List.of("no row was timed in both");
         }
-        text.format(
-                "%d slower, %d faster, %d the same within %.1f %%; ratio: time before over after, above 1 is faster now%n",
-                count(Verdict.SLOWER), count(Verdict.FASTER), count(Verdict.SAME), 100 * threshold);
-        return text.format("geometric mean of %d: %.3f (%s)%n", rows.size(), mean().ratio(), mean().range())
-                .toString();
+        return List.of(
+                String.format(
+                        Locale.ROOT,
+                        "%d slower, %d faster, %d the same within %.1f %%; ratio: time before over after, above 1 is faster now",
+                        count(Verdict.SLOWER),
+                        count(Verdict.FASTER),
+                        count(Verdict.SAME),
+                        100 * threshold),
+                "geometric mean of " + rows.size() + ": " + mean().text() + " (" + mean().range() + ")");
     }
 }

@@ -12,6 +12,11 @@ public record Interval(double ratio, double low, double high) {
         return new Interval(Math.exp(log), Math.exp(sorted[tail]), Math.exp(sorted[sorted.length - 1 - tail]));
     }
 
+    /// The ratio, for a person.
+    String text() {
+        return String.format(Locale.ROOT, "%.3f", ratio);
+    }
+
     /// Its ends, for a person.
     String range() {
         return String.format(Locale.ROOT, "%.3f to %.3f", low, high);

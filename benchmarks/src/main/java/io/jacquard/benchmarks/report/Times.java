@@ -35,8 +35,8 @@ record Times(List<double[]> rounds) {
     }
 
     /// The median of another run that could have been: one round fewer than there are, drawn with replacement, then
-    /// times of each. One fewer, because `n` draws out of `n` rounds scatter too little: by `(n - 1) / n`, which is
-    /// much when there are five.
+    /// times of each. One fewer, because `n` draws out of `n` rounds have a variance that is too small, by
+    /// `(n - 1) / n`: much, where there are three.
     double drawMedian(SplittableRandom random) {
         int most = rounds.stream().mapToInt(r -> r.length).max().orElse(1);
         double[] drawn = new double[most * rounds.size()];
