@@ -1,9 +1,12 @@
 package io.jacquard.benchmarks.suite;
 
+import io.jacquard.benchmarks.report.Comparison;
+import io.jacquard.benchmarks.report.Report;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Roofline;
 import io.jacquard.tensor.Session;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
@@ -15,12 +18,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /// Every hot kernel and whole steps beside their peers in one run, in turns: a table on the terminal and a record.
@@ -33,7 +38,8 @@ import tools.jackson.databind.JsonNode;
             "Ours are timed by JMH, each turn in a JVM of its own; peers are PyTorch and, on the CPU, ND4J, DJL and"
                     + " JavaCPP's PyTorch.",
             "Writes a record after every row, so that a run that is cut off loses nothing.",
-            "Exit code: 0, 1 where a row of ours is wrong or failed, 2 where it could not start."
+            "Exit code: 0; 1 where a row of ours is wrong or failed; 2 where it could not start; 3 where --compare finds"
+                    + " a row that is slower, beyond the noise."
         })
 public final class Bench implements Callable<Integer> {
     @Option(names = "--device", description = "cpu, cuda, cuda:1 ... (default: ${DEFAULT-VALUE}).")
@@ -69,6 +75,32 @@ public final class Bench implements Callable<Integer> {
     @Option(names = "--out", description = "The record (default: bench-DATE.json here).")
     private @Nullable Path out;
 
+    @Option(names = "--result", description = "A record to compare or to report, instead of a run.")
+    private @Nullable Path result;
+
+    @Option(
+            names = "--compare",
+            paramLabel = "RECORD",
+            description = "An earlier record: what has become slower since?")
+    private @Nullable Path compare;
+
+    @Option(
+            names = "--threshold",
+            description = "The change in per cent that runs differ by anyway (default: ${DEFAULT-VALUE}).")
+    private double threshold = 100 * Comparison.THRESHOLD;
+
+    @Option(
+            names = "--report",
+            paramLabel = "DIRECTORY",
+            description = "Write index.html there: tables and charts that need no network.")
+    private @Nullable Path report;
+
+    @Option(
+            names = "--history",
+            paramLabel = "DIRECTORY",
+            description = "Older records for the report (default: ${DEFAULT-VALUE}, where it is).")
+    private Path history = Path.of("benchmarks/results");
+
     @Option(names = "--list", description = "Print the names of the rows and end.")
     private boolean list;
 
@@ -103,6 +135,12 @@ public final class Bench implements Callable<Integer> {
                     .forEach(r -> System.out.println(r.name()));
             return 0;
         }
+        if (result != null) {
+            return conclude(read(result));
+        }
+        if (compare != null) {
+            read(compare); // a wrong name costs no minutes
+        }
         String described;
         long memory;
         try (Session s = Session.open(device)) {
@@ -120,8 +158,43 @@ public final class Bench implements Callable<Integer> {
             record.put("memory_bytes", memory);
             record.put("machine", emulated ? "emulated" : cuda ? "gpu" : "cpu");
             run(contenders, rows(shapes, floats), turns(cuda && !emulated), record);
+            int end = conclude(record.json());
+            return wrong == 0 ? end : 1;
         }
-        return wrong == 0 ? 0 : 1;
+    }
+
+    /// Compares and reports, as was asked.
+    private int conclude(JsonNode record) throws IOException {
+        Comparison comparison = compare == null ? null : Comparison.of(read(compare), record, threshold / 100);
+        if (comparison != null) {
+            System.out.println();
+            System.out.print(comparison.text());
+        }
+        if (report != null) {
+            List<JsonNode> older = new ArrayList<>();
+            if (Files.isDirectory(history)) {
+                try (Stream<Path> files = Files.list(history)) {
+                    for (Path file : files.filter(f -> f.toString().endsWith(".json"))
+                            .sorted()
+                            .toList()) {
+                        older.add(read(file));
+                    }
+                }
+            }
+            System.out.println("report: " + Report.write(report, older, record, comparison));
+        }
+        return comparison != null && comparison.slower() ? 3 : 0;
+    }
+
+    private static JsonNode read(Path file) throws IOException {
+        if (!Files.isRegularFile(file)) {
+            throw new IllegalArgumentException(file + ": no such record; bench --out FILE writes one");
+        }
+        try {
+            return Lines.JSON.readTree(Files.readString(file));
+        } catch (JacksonException e) {
+            throw new IllegalArgumentException(file + ": is no record: " + e.getOriginalMessage(), e);
+        }
     }
 
     private List<String> wanted(boolean cuda) {

@@ -62,6 +62,11 @@ public final class BenchRecord {
         return rows;
     }
 
+    /// The file as it was last written.
+    JsonNode json() throws IOException {
+        return JSON.readTree(Files.readString(file));
+    }
+
     /// Writes the file; one line a row: a change shows as such in a diff.
     public void write(boolean complete) throws IOException {
         Map<String, @Nullable Object> all = new LinkedHashMap<>(head);

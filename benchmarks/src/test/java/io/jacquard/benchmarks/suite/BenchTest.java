@@ -15,6 +15,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /// The command from end to end: processes, protocol, record.
 final class BenchTest {
@@ -125,6 +127,40 @@ final class BenchTest {
                         .setErr(new PrintWriter(words))
                         .execute("--scale", "tiny", "--peers", "pytorch,jax"));
         assertTrue(words.toString().startsWith("--peers jax: there are pytorch, nd4j, djl, javacpp"), words::toString);
+    }
+
+    /// A run with its report, then the same record compared with one in which a row took half the time.
+    @Test
+    void whatHasBecomeSlowerEndsWithThree() throws IOException {
+        Path report = directory.resolve("report");
+        JsonNode record =
+                run(0, "--scale", "tiny", "--peers", "none", "--filter", "^gelu", "--report", report.toString());
+        assertTrue(Files.readString(report.resolve("index.html")).contains("gelu backward 16x64 f32"));
+        assertEquals(2, record.get("rows").size());
+        ObjectNode faster = (ObjectNode) record.deepCopy();
+        ArrayNode rounds = Lines.JSON.createArrayNode();
+        for (JsonNode round : record.get("rows").get(0).get("rounds")) {
+            ArrayNode turn = rounds.addArray();
+            round.forEach(t -> turn.add(t.asDouble() / 1000));
+        }
+        ((ObjectNode) faster.get("rows").get(0)).set("rounds", rounds);
+        Path before = Files.writeString(directory.resolve("before.json"), faster.toString());
+        Path now = directory.resolve("record.json");
+        assertEquals(3, Bench.commandLine().execute("--result", now.toString(), "--compare", before.toString()));
+        assertEquals(0, Bench.commandLine().execute("--result", now.toString(), "--compare", now.toString()));
+        StringWriter words = new StringWriter();
+        assertEquals(
+                2,
+                Bench.commandLine()
+                        .setErr(new PrintWriter(words))
+                        .execute(
+                                "--scale",
+                                "tiny",
+                                "--compare",
+                                directory.resolve("none.json").toString()));
+        assertEquals(
+                directory.resolve("none.json") + ": no such record; bench --out FILE writes one",
+                words.toString().strip());
     }
 
     @Test
