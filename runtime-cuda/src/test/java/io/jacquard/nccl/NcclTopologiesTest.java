@@ -35,18 +35,26 @@ final class NcclTopologiesTest {
 
     static Stream<Setup> setups() {
         return Stream.of(
-                setup("gpt2", 2, 1, 1, 2, "1f1b", true),
-                setup("llama", 2, 1, 1, 3, "1f1b", true),
-                setup("llama", 1, 2, 1, 1, "1f1b", true),
-                setup("gpt2", 1, 1, 2, 1, "1f1b", false),
-                setup("gpt2", 1, 1, 2, 1, "zero-bubble", true),
-                setup("gpt2", 2, 2, 2, 1, "1f1b", true));
+                setup("gpt2", 2, 1, 1, 2, "1f1b", false, true),
+                setup("llama", 2, 1, 1, 3, "1f1b", true, true),
+                setup("gpt2", 2, 1, 1, 3, "1f1b", false, true),
+                setup("llama", 1, 2, 1, 1, "1f1b", false, true),
+                setup("gpt2", 1, 1, 2, 1, "1f1b", false, false),
+                setup("gpt2", 1, 1, 2, 1, "zero-bubble", false, true),
+                setup("gpt2", 2, 2, 2, 1, "1f1b", false, true));
     }
 
     private static Setup setup(
-            String model, int data, int tensor, int pipeline, int zero, String schedule, boolean graph) {
+            String model,
+            int data,
+            int tensor,
+            int pipeline,
+            int zero,
+            String schedule,
+            boolean recompute,
+            boolean graph) {
         Topology topology = new Topology(data, tensor, pipeline);
-        return new Setup(model, topology, zero, schedule, 1, false, zero == 3, graph, 1, 4);
+        return new Setup(model, topology, zero, schedule, 1, false, recompute, graph, 1, 4);
     }
 
     @ParameterizedTest
