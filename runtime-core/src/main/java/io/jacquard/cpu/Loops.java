@@ -2,6 +2,7 @@ package io.jacquard.cpu;
 
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.lang.invoke.MethodType;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
@@ -11,10 +12,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import javax.management.JMException;
 import javax.management.ObjectName;
 
-/// Has C2 compile each loop over a run of elements by itself, and call it.
+/// Has C2 compile each loop over a run of elements by itself, with the functions of vectors that it calls inside.
 ///
 /// C2 inlines a hot loop into the kernel around it until the kernel has too many nodes; what comes after that point is
 /// no longer inlined, not even the vector operations inside the loop, which then allocate each vector they return. A
@@ -35,6 +37,7 @@ final class Loops {
             Elementwise.class,
             FloatMath.class,
             Losses.class,
+            Mem.class,
             Norms.class,
             Optimizers.class,
             Randoms.class);
@@ -80,20 +83,30 @@ final class Loops {
     static String directive() {
         return HOLDERS.stream()
                 .flatMap(c -> Arrays.stream(c.getDeclaredMethods()))
-                .filter(Loops::isLoop)
-                .map(m -> "\"-" + m.getDeclaringClass().getName().replace('.', '/') + "." + m.getName() + "\"")
-                .distinct()
+                .filter(m -> Modifier.isStatic(m.getModifiers()))
+                .map(m -> isLoop(m) ? pattern('-', m) : hasVectors(m) ? pattern('+', m) : "")
+                .filter(pattern -> !pattern.isEmpty())
                 .sorted()
                 .collect(Collectors.joining(", ", "[{ match: \"*.*\", inline: [", "] }]"));
     }
 
-    /// Static, of addresses and numbers alone, with the number of elements at the end.
+    private static String pattern(char sign, Method m) {
+        return "\"" + sign + m.getDeclaringClass().getName().replace('.', '/') + "." + m.getName()
+                + MethodType.methodType(m.getReturnType(), m.getParameterTypes())
+                        .toMethodDescriptorString() + "\"";
+    }
+
+    /// Of addresses and numbers alone, with the number of elements at the end.
     private static boolean isLoop(Method m) {
         Class<?>[] types = m.getParameterTypes();
-        return Modifier.isStatic(m.getModifiers())
-                && types.length > 2
+        return types.length > 2
                 && types[0] == long.class
                 && types[types.length - 1] == int.class
                 && Arrays.stream(types).allMatch(Class::isPrimitive);
+    }
+
+    private static boolean hasVectors(Method m) {
+        return Stream.concat(Stream.of(m.getReturnType()), Arrays.stream(m.getParameterTypes()))
+                .anyMatch(t -> t.getPackageName().equals("jdk.incubator.vector"));
     }
 }
