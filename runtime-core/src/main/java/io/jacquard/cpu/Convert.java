@@ -53,11 +53,11 @@ final class Convert {
 
     static void storeBf16(FloatVector v, long address) {
         IntVector bits = v.reinterpretAsInts();
-        VectorMask<Integer> nan = v.test(VectorOperators.IS_NAN).cast(I);
+        VectorMask<Integer> nan = bits.and(0x7fffffff).compare(VectorOperators.GT, 0x7f800000);
         IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-        IntVector rounded = bits.add(odd).add(0x7fff).lanewise(VectorOperators.LSHR, 16);
-        IntVector quiet = bits.lanewise(VectorOperators.LSHR, 16).or(0x40);
-        ShortVector h = (ShortVector) rounded.blend(quiet, nan).convertShape(VectorOperators.I2S, H, 0);
+        IntVector rounded = bits.add(odd).add(0x7fff).blend(bits.or(0x400000), nan);
+        ShortVector h =
+                (ShortVector) rounded.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, H, 0);
         h.intoMemorySegment(ALL, address, NATIVE);
     }
 
