@@ -34,7 +34,8 @@ final class Format {
     }
 
     private static List<Path> sources(Path root) throws IOException {
-        try (Stream<Path> modules = Files.list(root)) {
+        // modules are at most two deep
+        try (Stream<Path> modules = Files.find(root, 2, (path, _) -> Files.exists(path.resolve("pom.xml")))) {
             return modules.map(module -> module.resolve("src"))
                     .filter(Files::isDirectory)
                     .flatMap(Format::javaFiles)

@@ -30,7 +30,7 @@ public record Row(String name, Map<String, Object> spec) {
         return new Row(json, spec);
     }
 
-    boolean isStep() {
+    public boolean isStep() {
         return text("kind").equals("step");
     }
 

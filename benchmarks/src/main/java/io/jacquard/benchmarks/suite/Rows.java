@@ -10,7 +10,7 @@ import java.util.List;
 /// importance: a time limit cuts off the end. The static methods make single rows, also of other shapes.
 public final class Rows {
     /// How large the shapes are.
-    enum Scale {
+    public enum Scale {
         /// A GPU's: operands beyond its caches.
         GPU,
         /// Minutes on a few cores.
@@ -29,7 +29,7 @@ public final class Rows {
     }
 
     /// All rows of one scale, floats of type `f32` or `bf16`.
-    static List<Row> of(Scale scale, String dtype) {
+    public static List<Row> of(Scale scale, String dtype) {
         Rows r = new Rows(scale, dtype);
         switch (scale) {
             case GPU -> r.gpu();
