@@ -175,12 +175,11 @@ public final class ResultsPage {
                 resident set.
 
                 """);
-        heading("model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better"
+        heading("model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better | DJL | JavaCPP | ND4J"
                 + " | peak MiB: Jacquard, eager, compiled | measured");
-        List<Source> steps = sources.stream().filter(s -> s.is("step")).toList();
-        for (Source s : steps) {
-            for (Step step : Step.of(s.record)) {
-                page.append("| %s | %s | %s | %s | %s | %s | %s, %s, %s | %s |%n"
+        for (Source s : sources) {
+            for (Step step : Step.of(s)) {
+                page.append("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s, %s, %s | %s |%n"
                         .formatted(
                                 step.model,
                                 step.precision,
@@ -188,6 +187,9 @@ public final class ResultsPage {
                                 step.rate("torch eager"),
                                 step.rate("torch compiled"),
                                 number(step.ratio()),
+                                step.rate("djl"),
+                                step.rate("javacpp"),
+                                step.rate("nd4j"),
                                 step.memory("jacquard"),
                                 step.memory("torch eager"),
                                 step.memory("torch compiled"),
@@ -195,8 +197,10 @@ public final class ResultsPage {
             }
         }
         page.append('\n');
-        for (Source s : steps) {
-            remarks(s);
+        for (Source s : sources) {
+            if (s.is("step")) {
+                remarks(s);
+            }
         }
     }
 
@@ -398,8 +402,8 @@ public final class ResultsPage {
 
     private String sentence() {
         Map<String, String> newest = new LinkedHashMap<>();
-        for (Source s : sources.stream().filter(s -> s.is("step")).toList()) {
-            for (Step step : Step.of(s.record)) {
+        for (Source s : sources) {
+            for (Step step : Step.of(s)) {
                 String against =
                         step.rates.containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
                 newest.putIfAbsent(
@@ -417,27 +421,54 @@ public final class ResultsPage {
                 """.formatted(String.join("", newest.values()), gpu ? "" : "Nothing has run on a GPU yet. ");
     }
 
-    /// One model of a record of `step-benchmark`.
+    /// One model of a record of `step-benchmark`, or a row of one of `bench`.
     private record Step(String model, String precision, Map<String, Double> rates, Map<String, Double> peaks) {
-        static List<Step> of(JsonNode record) {
+        static List<Step> of(Source s) {
             Map<String, Step> steps = new LinkedHashMap<>();
-            for (JsonNode row : record.path("rows")) {
-                String model = row.path("model").asString("");
-                String precision = row.path("precision").asString("");
-                Step step = steps.computeIfAbsent(
-                        model + precision,
-                        _ -> new Step(model, precision, new LinkedHashMap<>(), new LinkedHashMap<>()));
-                String contender = row.path("contender").asString("");
-                step.rates.put(contender, row.path("tokens_per_second").asDouble());
-                step.peaks.put(contender, row.path("peak_rss_bytes").asDouble() / (1 << 20));
+            for (JsonNode row : s.record.path("rows")) {
+                if (s.is("step")) {
+                    Step step = steps.computeIfAbsent(
+                            row.path("model").asString("") + row.path("precision"), _ -> named(row, "precision"));
+                    step.add(
+                            row.path("contender").asString(""),
+                            row.path("tokens_per_second").asDouble(),
+                            row.path("peak_rss_bytes"));
+                } else if (s.onCpu()
+                        && row.path("spec").path("kind").asString("").equals("step")
+                        && row.has("micros")
+                        && !row.path("spec").path("launch_bound").asBoolean(false)) {
+                    Step step = named(row.path("spec"), "dtype");
+                    steps.put(row.path("name").asString(""), step);
+                    double tokens = row.path("tokens").asDouble();
+                    step.add("jacquard", row.path("tokens_per_second").asDouble(), row.path("peak_bytes"));
+                    row.path("peers").properties().stream()
+                            .filter(e -> e.getValue().has("micros"))
+                            .forEach(e -> step.add(
+                                    e.getKey().replaceAll("^py", "").replaceAll("compile$", "compiled"),
+                                    tokens / e.getValue().get("micros").asDouble() * 1e6,
+                                    e.getValue().path("peak_bytes")));
+                }
             }
             return List.copyOf(steps.values());
+        }
+
+        private static Step named(JsonNode node, String precision) {
+            return new Step(
+                    node.path("model").asString(""),
+                    node.path(precision).asString("").replace("f32", "fp32"),
+                    new LinkedHashMap<>(),
+                    new LinkedHashMap<>());
+        }
+
+        private void add(String contender, double rate, JsonNode peak) {
+            rates.put(contender, rate);
+            peaks.put(contender, peak.asDouble() / (1 << 20));
         }
 
         double ratio() {
             double ours = rates.getOrDefault("jacquard", Double.NaN);
             double best = rates.entrySet().stream()
-                    .filter(e -> !e.getKey().equals("jacquard"))
+                    .filter(e -> e.getKey().startsWith("torch"))
                     .mapToDouble(Map.Entry::getValue)
                     .max()
                     .orElse(Double.NaN);
