@@ -13,8 +13,10 @@ import tools.jackson.databind.JsonNode;
 ///
 /// @param log the logarithm of its speed in the later run over that in the earlier
 /// @param draws the same in other runs that could have been; of probes always the same, for they have no noise to draw
+/// @param noise how much the peers' gains differ, as a standard deviation (by the median of the distances, which a few
+///     wild ones do not change): what whole runs differ by where nothing changed; 0 for unknown
 /// @param by where this is from
-record Drift(double log, double[] draws, String by) {
+record Drift(double log, double[] draws, double noise, String by) {
     static Drift between(Run before, Run after) {
         Set<String> changed = new TreeSet<>();
         List<Pair> pairs = peers(before, after, changed);
@@ -22,7 +24,10 @@ record Drift(double log, double[] draws, String by) {
         return changed.isEmpty()
                 ? drift
                 : new Drift(
-                        drift.log, drift.draws, drift.by + "; not by what changed too: " + String.join(", ", changed));
+                        drift.log,
+                        drift.draws,
+                        drift.noise,
+                        drift.by + "; not by what changed too: " + String.join(", ", changed));
     }
 
     private static List<Pair> peers(Run before, Run after, Set<String> changed) {
@@ -53,15 +58,19 @@ record Drift(double log, double[] draws, String by) {
 
     private static Drift ofPairs(List<Pair> pairs) {
         double[] mean = new double[Pair.DRAWS];
-        double log = 0;
+        double log = pairs.stream().mapToDouble(Pair::log).average().orElse(0);
         for (Pair pair : pairs) {
-            log += pair.log() / pairs.size();
             double[] draws = pair.draws();
             for (int i = 0; i < mean.length; i++) {
                 mean[i] += draws[i] / pairs.size();
             }
         }
-        return new Drift(log, mean, "times of peers (" + pairs.size() + ")");
+        double[] distances = pairs.stream()
+                .mapToDouble(p -> Math.abs(p.log() - log))
+                .sorted()
+                .toArray();
+        double noise = 1.4826 * distances[distances.length / 2];
+        return new Drift(log, mean, noise, "times of peers (" + pairs.size() + ")");
     }
 
     private static Drift ofProbes(Run before, Run after) {
@@ -81,6 +90,7 @@ record Drift(double log, double[] draws, String by) {
         return new Drift(
                 mean,
                 draws,
+                0,
                 count == 0 ? "nothing: no peer and no probe in both" : "probes of the roofline (" + count + ")");
     }
 }

@@ -61,7 +61,40 @@ final class ComparisonTest {
                     c.count(Verdict.SLOWER) == 1 && c.rows().getFirst().name().equals("row 0");
             found += c.slower() && alone ? 1 : 0;
         }
-        assertTrue(found > 0.8 * SEEDS, found + " found of " + SEEDS);
+        assertTrue(found > 0.75 * SEEDS, found + " found of " + SEEDS);
+    }
+
+    /// A machine on which rounds differ by a tenth, as those of shared ones do.
+    @Test
+    void muchNoiseIsNoChangeEither() {
+        int alarms = 0;
+        for (int seed = 0; seed < SEEDS; seed++) {
+            Comparison c = compare(loud(2L * seed), loud(2L * seed + 1));
+            alarms += c.slower() ? 1 : 0;
+        }
+        assertTrue(alarms <= 0.05 * SEEDS, alarms + " false alarms in " + SEEDS);
+    }
+
+    private static JsonNode loud(long seed) {
+        Records records = new Records(seed, 0.1, 0.05);
+        for (int i = 0; i < 20; i++) {
+            records.row("row " + i, 100, Map.of("pytorch eager", 130.0));
+        }
+        return records.build();
+    }
+
+    @Test
+    void whatPeersDifferByIsNoChange() {
+        Map<String, Double> before = Map.of("pytorch eager", 100.0, "pytorch compile", 100.0, "pytorch flash", 100.0);
+        Map<String, Double> after = Map.of("pytorch eager", 90.0, "pytorch compile", 110.0, "pytorch flash", 101.0);
+        JsonNode was = Records.quiet().row("a", 100, before).build();
+        JsonNode now = Records.quiet().row("a", 106, after).build();
+        Comparison c = compare(was, now);
+        assertFalse(c.slower(), c.text());
+        double distance = 1.4826 * Math.log(1.1); // the middle one; the mean of the logarithms is 0.0000
+        assertEquals(0.152, Math.expm1(distance), 1e-3);
+        String summary = "0 slower, 0 faster, 1 the same within 15.2 %, which peers differ by too; ratio";
+        assertTrue(c.text().contains(summary), c.text());
     }
 
     @Test
