@@ -115,6 +115,18 @@ final class LaunchesTest {
                         .param("device", "cpu"));
     }
 
+    /// C1 gave up on this loop when it was told to inline, and C2 never saw it.
+    @Test
+    void theOptimizersLoopIsCompiled() throws RunnerException {
+        assertAllocates(
+                10_000,
+                options(OptimizerBenchmark.class)
+                        .param("weights", "8388608")
+                        .param("gradients", "f32")
+                        .param("dtype", "f32")
+                        .forks(1));
+    }
+
     /// A kernel of several vector loops boxes none of its vectors: 2 MB of them here, where C2 inlines as it likes.
     /// In a JVM of its own, which has compiled nothing yet.
     @Test
