@@ -23,13 +23,11 @@ public final class PeerServer {
     public static final List<String> FLAGS =
             List.of("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-XX:+UseSerialGC");
 
-    /// JavaCPP limits memory outside the heap to what `-Xmx` is, and frees forgotten pointers from a thread of its
-    /// own: neither is wanted here, where each run gives back what it took. DJL looks for its natives on the
-    /// network, which are on the class path.
+    /// JavaCPP limits memory outside the heap to what `-Xmx` is. DJL looks for its natives on the network, which
+    /// are on the class path.
     private static final Map<String, String> PROPERTIES = Map.of(
             "org.bytedeco.javacpp.maxbytes", "0",
             "org.bytedeco.javacpp.maxphysicalbytes", "0",
-            "org.bytedeco.javacpp.nopointergc", "true",
             "ai.djl.offline", "true");
 
     /// A kernel runs for so long before it is timed: the JVM compiles what is around it.
