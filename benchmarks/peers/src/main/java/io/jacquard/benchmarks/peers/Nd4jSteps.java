@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.bytedeco.javacpp.Pointer;
 import org.nd4j.autodiff.samediff.SDVariable;
 import org.nd4j.autodiff.samediff.SameDiff;
 import org.nd4j.autodiff.samediff.api.OutAndGrad;
@@ -17,6 +18,9 @@ final class Nd4jSteps implements PeerSteps {
     private static final String LOSS = "loss";
     private static final String IDS = "ids";
     private static final String TARGETS = "targets";
+
+    /// Bytes of the process. Without an end it grew to 23 GB in some steps of 10 M parameters.
+    private static final long COLLECT_ABOVE = 4L << 30;
 
     private final SameDiff graph = SameDiff.create();
     private final List<INDArray> arrays = new ArrayList<>();
@@ -80,12 +84,17 @@ final class Nd4jSteps implements PeerSteps {
         List<INDArray> gradients = names.stream().map(made.getGradients()::get).toList();
         updates.step(gradients);
         gradients.forEach(INDArray::close);
-        // SameDiff leaves activations to the collector, which does not see what they hold: 1.2 GB a second pile up.
-        // This
-        // takes some 20 ms of steps of seconds.
-        System.gc();
+        collect();
         try (INDArray loss = Objects.requireNonNull(made.getOutputs().get(LOSS))) {
             return loss.getDouble();
+        }
+    }
+
+    /// SameDiff leaves activations to the collector, which does not see the memory behind them. Collecting takes 40
+    /// to 80 ms: only where much has piled up, which is when steps take seconds.
+    private static void collect() {
+        if (Pointer.physicalBytes() > COLLECT_ABOVE) {
+            System.gc();
         }
     }
 
