@@ -18,9 +18,10 @@ DEVICE void split(float (&v)[2], uint32_t word, f16) {
     v[0] = ptx::f16_to_f32((uint16_t)word);
     v[1] = ptx::f16_to_f32((uint16_t)(word >> 16));
 }
-DEVICE void split(float (&v)[4], uint32_t word, uint8_t) {
+template <class T>  // of 8 bits
+DEVICE void split(float (&v)[4], uint32_t word, T) {
 #pragma unroll
-    for (int i = 0; i < 4; i++) v[i] = (float)(word >> 8 * i & 0xff);
+    for (int i = 0; i < 4; i++) v[i] = to_float(T{(uint8_t)(word >> 8 * i)});
 }
 
 DEVICE uint32_t join(const float (&v)[1], float) {
@@ -38,6 +39,16 @@ DEVICE uint32_t join(const float (&v)[4], uint8_t) {
 #pragma unroll
     for (int i = 0; i < 4; i++) word |= (uint32_t)from_float<uint8_t>(v[i]) << 8 * i;
     return word;
+}
+DEVICE uint32_t join(const float (&v)[4], i8) {
+    uint32_t word = 0;
+#pragma unroll
+    for (int i = 0; i < 4; i++) word |= (uint32_t)from_float<i8>(v[i]).bits << 8 * i;
+    return word;
+}
+template <class T>  // e4m3, e5m2
+DEVICE uint32_t join(const float (&v)[4], T) {
+    return pack2(v[0], v[1], T{}) | pack2(v[2], v[3], T{}) << 16;
 }
 
 // ---- chunks
@@ -146,6 +157,34 @@ DEVICE void store_vec(T* p, const float (&v)[N]) {
 #pragma unroll
         for (int j = 0; j < VEC<T>; j++) part[j] = v[i * VEC<T> + j];
         Chunk<T, VEC<T>>::narrow(part).store(p + i * VEC<T>);
+    }
+}
+
+// `count` elements at p, V at most, zero for the others; a whole 16-byte access or several when `vector` says that
+// p and V allow it.
+template <int V, class E>
+DEVICE void load_row(float (&v)[V], const E* p, bool vector, int count) {
+    if constexpr (V * sizeof(E) % 16 == 0) {
+        if (vector) {
+            load_vec(v, p);
+            return;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < V; i++) v[i] = i < count ? to_float(p[i]) : 0.f;
+}
+
+template <int V, class E>
+DEVICE void store_row(E* p, const float (&v)[V], bool vector, int count) {
+    if constexpr (V * sizeof(E) % 16 == 0) {
+        if (vector) {
+            store_vec(p, v);
+            return;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < V; i++) {
+        if (i < count) p[i] = from_float<E>(v[i]);
     }
 }
 

@@ -50,34 +50,6 @@ DEVICE Span span_of(int split, int splits, int tiles) {
     return {int(int64_t(tiles) * split / splits), int(int64_t(tiles) * (split + 1) / splits)};
 }
 
-template <int V, class E> DEVICE void load_row(float (&v)[V], const E* p, bool vector, int count) {
-    if constexpr (V * sizeof(E) % 16 == 0) {
-        if (vector) {
-            load_vec(v, p);
-            return;
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < V; i++) {
-        v[i] = i < count ? to_float(p[i]) : 0.f;
-    }
-}
-
-template <int V, class E> DEVICE void store_row(E* p, const float (&v)[V], bool vector, int count) {
-    if constexpr (V * sizeof(E) % 16 == 0) {
-        if (vector) {
-            store_vec(p, v);
-            return;
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < V; i++) {
-        if (i < count) {
-            p[i] = from_float<E>(v[i]);
-        }
-    }
-}
-
 template <int V> DEVICE void add_row(float (&v)[V], const float (&other)[V]) {
 #pragma unroll
     for (int i = 0; i < V; i++) {
@@ -252,13 +224,17 @@ template <class T, int COLUMNS, int PARTS, class Sum>
 DEVICE void put_out(const Result<T>& r, int split, Place at, float* stage, Sum sum) {
     const bool vector = rows_aligned(r);
     const bool plain = vector && !r.pre;
-    if (plain && (r.partial || (r.flags & FLOAT_OUT))) {
+    if (plain && (sizeof(T) == 4 || r.partial || (r.flags & FLOAT_OUT))) {
         put_out_pairs<T, COLUMNS, PARTS>(r, split, at, sum);
-    } else if (plain && !(r.flags & ACCUMULATE)) {
-        put_out_rounded<T, COLUMNS, PARTS>(r, at, stage, sum);
-    } else {
-        put_out_any<T, COLUMNS, PARTS>(r, split, at, stage, vector, sum);
+        return;
     }
+    if constexpr (sizeof(T) == 2) {
+        if (plain && !(r.flags & ACCUMULATE)) {
+            put_out_rounded<T, COLUMNS, PARTS>(r, at, stage, sum);
+            return;
+        }
+    }
+    put_out_any<T, COLUMNS, PARTS>(r, split, at, stage, vector, sum);
 }
 
 } // namespace gemm

@@ -15,6 +15,13 @@
 #define AT , emulator::Site at = emulator::Site::here()
 #endif
 
+// Whether there are instructions for 8-bit floats.
+#if !defined(__CUDACC__) || __CUDA_ARCH__ >= 890
+#define SM89_CODE 1
+#else
+#define SM89_CODE 0
+#endif
+
 namespace ptx {
 
 // ---- addresses
@@ -330,6 +337,31 @@ PTX void mma_e4m3(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b
     MMA("m16n8k32.row.col.f32.e4m3.e4m3.f32", "f");
 #else
     emulator::mmaE4m3(d, a, b0, b1, at);
+#endif
+}
+
+PTX void mma_e5m2(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
+#ifdef __CUDACC__
+    MMA("m16n8k32.row.col.f32.e5m2.e5m2.f32", "f");
+#else
+    emulator::mmaE5m2(d, a, b0, b1, at);
+#endif
+}
+
+// a is of one type, b of the other.
+PTX void mma_e4m3_e5m2(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
+#ifdef __CUDACC__
+    MMA("m16n8k32.row.col.f32.e4m3.e5m2.f32", "f");
+#else
+    emulator::mmaE4m3E5m2(d, a, b0, b1, at);
+#endif
+}
+
+PTX void mma_e5m2_e4m3(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1 AT) {
+#ifdef __CUDACC__
+    MMA("m16n8k32.row.col.f32.e5m2.e4m3.f32", "f");
+#else
+    emulator::mmaE5m2E4m3(d, a, b0, b1, at);
 #endif
 }
 

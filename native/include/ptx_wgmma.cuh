@@ -5,6 +5,7 @@
 struct bf16;
 struct f16;
 struct e4m3;
+struct e5m2;
 
 namespace ptx {
 
@@ -195,6 +196,25 @@ WGMMA_TYPES(256, "%128", "%129", "%130", "%131", "%132", "%133", "%134")
 #undef WGMMA_TYPES
 #undef WGMMA_16_BIT
 #undef WGMMA_8_BIT
+
+// 8-bit floats of two types; N = 128 alone, which is all that is used.
+template <class A, class B, int N>
+struct WgmmaF8;
+
+#define WGMMA_F8(A, B)                                                                                                \
+    template <>                                                                                                       \
+    struct WgmmaF8<A, B, 128> {                                                                                       \
+        PTX static void shared(float (&d)[64], uint64_t a, uint64_t b, int accumulate) {                              \
+            asm volatile(WGMMA_ACCUMULATE("%66")                                                                      \
+                "wgmma.mma_async.sync.aligned.m64n128k32.f32." #A "." #B " {" WGMMA_D_128 "}, %64, %65, p, 1, 1;\n}\n" \
+                : WGMMA_OUT_OF_128 : "l"(a), "l"(b), "r"(accumulate));                                                \
+        }                                                                                                             \
+    };
+WGMMA_F8(e4m3, e4m3)
+WGMMA_F8(e4m3, e5m2)
+WGMMA_F8(e5m2, e4m3)
+WGMMA_F8(e5m2, e5m2)
+#undef WGMMA_F8
 #endif
 
 // ---- d (64 x N) = a (64 x k) b (k x N) (+ d): k is 16 for bf16 and f16, 32 for e4m3. With w = warp of the warpgroup,
@@ -208,6 +228,16 @@ PTX void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
     Wgmma<T, N>::template shared<TRANS_A, TRANS_B>(d, a, b, accumulate);
 #else
     emulator::wgmmaShared<T, N, TRANS_A, TRANS_B>(d, a, b, accumulate);
+#endif
+}
+
+// a and b of 8-bit floats, each of its type, in shared memory; k is 32, N 128.
+template <class A, class B, int N>
+PTX void wgmma_f8(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
+#ifdef __CUDACC__
+    WgmmaF8<A, B, N>::shared(d, a, b, accumulate);
+#else
+    emulator::wgmmaF8<A, B, N>(d, a, b, accumulate);
 #endif
 }
 

@@ -1,95 +1,15 @@
 // Matrix products of BF16 and F16 for sm_90a: tiles come by TMA, warpgroups multiply them by wgmma. Both operands as
 // they lie in memory, transposed or not: wgmma reads either order from shared memory.
-#include "gemm.cuh"
-#include "ptx_wgmma.cuh"
+#include "gemm_sm90.cuh"
 
 namespace {
 
 using gemm::Result;
 using gemm::Span;
 using gemm::Tile;
-
-constexpr int CONSUMERS = 2; // warpgroups of 64 rows each
-constexpr int THREADS = 128 * (1 + CONSUMERS);
-constexpr int HEIGHT = 64 * CONSUMERS;
-constexpr int DEPTH = 64;           // k-steps per stage: 128 bytes, the widest swizzle
-constexpr uint32_t BLOCK = 64 * 128; // bytes of 64 lines x 64 steps, in either order
-constexpr uint32_t A_BYTES = CONSUMERS * BLOCK;
-constexpr int STAGED_COLUMNS = 32; // of the result, per warp
-
-template <int WIDTH> constexpr int STAGES = WIDTH == 256 ? 4 : 6; // 192 KiB
-template <int WIDTH> constexpr uint32_t STAGE_BYTES = A_BYTES + WIDTH / 64 * BLOCK;
-
-// Offsets in dynamic shared memory; MatmulKernels.sharedBytes adds them up as well.
-template <int WIDTH> constexpr uint32_t RESULTS_AT = STAGES<WIDTH> * STAGE_BYTES<WIDTH>;
-template <int WIDTH>
-constexpr uint32_t BARRIERS_AT = RESULTS_AT<WIDTH> + 4 * CONSUMERS * gemm::STAGE_BYTES<STAGED_COLUMNS>;
+using namespace gemm::hopper;
 
 #if SM90A_CODE
-
-// The stages in turn: which one, and the parity of the round.
-template <int COUNT> struct Turn {
-    int stage = 0;
-    uint32_t parity = 0;
-
-    DEVICE void next() {
-        if (++stage == COUNT) {
-            stage = 0;
-            parity ^= 1;
-        }
-    }
-};
-
-// The work of a launch in the order in which blocks take it: all tiles of the first split, then of the next.
-template <class T, int WIDTH> struct Work {
-    int rows;
-    int columns;
-    int splits;
-    int k_tiles;
-
-    DEVICE Work(const Result<T>& r, int k, int splits)
-        : rows(gemm::ceil_div(r.m, HEIGHT)), columns(gemm::ceil_div(r.n, WIDTH)), splits(splits),
-          k_tiles(gemm::ceil_div(k, DEPTH)) {}
-
-    DEVICE int items() const { return rows * columns * splits; }
-    DEVICE int split(int item) const { return item / (rows * columns); }
-    DEVICE Tile tile(int item) const { return gemm::tile_at(item % (rows * columns), rows, columns); }
-    DEVICE Span span(int item) const { return gemm::span_of(split(item), splits, k_tiles); }
-};
-
-// One thread keeps all stages full.
-template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
-DEVICE void produce(const Work<T, WIDTH>& work, const TensorMap* a, const TensorMap* b, uint32_t base, uint32_t full,
-                    uint32_t empty) {
-    Turn<STAGES<WIDTH>> turn;
-    for (int item = blockIdx.x; item < work.items(); item += gridDim.x) {
-        const Tile tile = work.tile(item);
-        const Span span = work.span(item);
-        const int row = tile.row * HEIGHT;
-        const int column = tile.column * WIDTH;
-        for (int i = span.from; i < span.to; i++, turn.next()) {
-            const uint32_t a_tile = base + turn.stage * STAGE_BYTES<WIDTH>;
-            const uint32_t b_tile = a_tile + A_BYTES;
-            const uint32_t bar = full + turn.stage * 8;
-            ptx::mbar_wait(empty + turn.stage * 8, turn.parity ^ 1);
-            ptx::mbar_arrive_expect(bar, STAGE_BYTES<WIDTH>); // what lies outside the operands counts as delivered
-            if constexpr (TRANS_A) {
-                for (int j = 0; j < CONSUMERS; j++) {
-                    ptx::tma_load_2d(a_tile + j * BLOCK, a, row + j * 64, i * DEPTH, bar);
-                }
-            } else {
-                ptx::tma_load_2d(a_tile, a, i * DEPTH, row, bar);
-            }
-            if constexpr (TRANS_B) {
-                ptx::tma_load_2d(b_tile, b, i * DEPTH, column, bar);
-            } else {
-                for (int j = 0; j < WIDTH / 64; j++) {
-                    ptx::tma_load_2d(b_tile + j * BLOCK, b, column + j * 64, i * DEPTH, bar);
-                }
-            }
-        }
-    }
-}
 
 // Starts the four products of one stage: 64 rows by WIDTH columns by 64 steps.
 template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
@@ -98,29 +18,20 @@ DEVICE void multiply(float (&sum)[WIDTH / 2], uint32_t a, uint32_t b, bool accum
 #pragma unroll
     for (int step = 0; step < DEPTH / 16; step++) {
         // 16 steps are 32 bytes of a row, or 16 rows of 128 bytes
-        const uint64_t x = TRANS_A ? ptx::wgmma_mn_major_128(a + step * 2048, BLOCK)
+        const uint64_t x = TRANS_A ? ptx::wgmma_mn_major_128(a + step * 2048, HALF_TILE)
                                    : ptx::wgmma_k_major_128(a + step * 32);
         const uint64_t y = TRANS_B ? ptx::wgmma_k_major_128(b + step * 32)
-                                   : ptx::wgmma_mn_major_128(b + step * 2048, BLOCK);
+                                   : ptx::wgmma_mn_major_128(b + step * 2048, HALF_TILE);
         ptx::wgmma<T, WIDTH, TRANS_A, !TRANS_B>(sum, x, y, accumulate || step > 0);
     }
     ptx::wgmma_commit();
 }
 
-// This warp no longer reads a stage.
-DEVICE void release(uint32_t empty) {
-    __syncwarp(); // all lanes have waited for their part of the products
-    if (threadIdx.x % 32 == 0) {
-        ptx::mbar_arrive(empty);
-    }
-}
-
 template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
-DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t base, uint32_t full, uint32_t empty,
-                    float* stage) {
+DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, const Ring& ring, float* stage) {
     const int warpgroup = threadIdx.x / 128 - 1;
-    const uint32_t a = base + warpgroup * BLOCK;
-    const uint32_t b = base + A_BYTES;
+    const uint32_t a = ring.base + warpgroup * HALF_TILE;
+    const uint32_t b = ring.base + A_BYTES;
     Turn<STAGES<WIDTH>> turn;
     for (int item = blockIdx.x; item < work.items(); item += gridDim.x) {
         const Tile tile = work.tile(item);
@@ -128,17 +39,17 @@ DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t bas
         float sum[WIDTH / 2];
         int last = 0;
         for (int i = span.from; i < span.to; i++, turn.next()) {
-            ptx::mbar_wait(full + turn.stage * 8, turn.parity);
+            ptx::mbar_wait(ring.full + turn.stage * 8, turn.parity);
             const uint32_t at = turn.stage * STAGE_BYTES<WIDTH>;
             multiply<T, WIDTH, TRANS_A, TRANS_B>(sum, a + at, b + at, i > span.from);
             ptx::wgmma_wait<1>(); // the stage before this one is free, this one is being multiplied
             if (i > span.from) {
-                release(empty + last * 8);
+                release(ring.empty + last * 8);
             }
             last = turn.stage;
         }
         ptx::wgmma_wait<0>(sum);
-        release(empty + last * 8);
+        release(ring.empty + last * 8);
         // meanwhile the producer fills the stages for the next item
         const int row = tile.row * HEIGHT + warpgroup * 64 + threadIdx.x / 32 % 4 * 16;
         const gemm::Place place = {row, tile.column * WIDTH, 0, STAGED_COLUMNS};
@@ -162,33 +73,18 @@ DEVICE void consume(const Work<T, WIDTH>& work, const Result<T>& r, uint32_t bas
 template <class T, int WIDTH, bool TRANS_A, bool TRANS_B>
 __device__ void gemm_sm90(const Result<T>& r, const TensorMap* a, const TensorMap* b, int k, int splits) {
 #if SM90A_CODE
-    constexpr int PIPE = STAGES<WIDTH>;
     DYN_SMEM(shared, 1024);
-    const uint32_t base = ptx::shared_address(shared);
-    const uint32_t full = base + BARRIERS_AT<WIDTH>;
-    const uint32_t empty = full + PIPE * 8;
-    if (threadIdx.x == 0) {
-        ptx::prefetch_map(a);
-        ptx::prefetch_map(b);
-        for (int s = 0; s < PIPE; s++) {
-            ptx::mbar_init(full + s * 8, 1);
-            ptx::mbar_init(empty + s * 8, 4 * CONSUMERS); // one lane of each warp
-        }
-        ptx::fence_mbar_init();
-    }
-    __syncthreads();
+    const Ring ring = ring_at<WIDTH>(shared);
+    prepare<WIDTH>(ring, a, b);
     const Work<T, WIDTH> work(r, k, splits);
-    const int warp = threadIdx.x / 32;
-    if (warp < 4) {
+    if (threadIdx.x < 128) {
         ptx::setmaxnreg_dec<40>();
         if (threadIdx.x == 0) {
-            produce<T, WIDTH, TRANS_A, TRANS_B>(work, a, b, base, full, empty);
+            produce<T, WIDTH, TRANS_A, TRANS_B>(work, a, b, ring);
         }
     } else {
         ptx::setmaxnreg_inc<232>();
-        float* stage = reinterpret_cast<float*>(shared + RESULTS_AT<WIDTH> +
-                                                (warp - 4) * gemm::STAGE_BYTES<STAGED_COLUMNS>);
-        consume<T, WIDTH, TRANS_A, TRANS_B>(work, r, base, full, empty, stage);
+        consume<T, WIDTH, TRANS_A, TRANS_B>(work, r, ring, staging_at<WIDTH>(shared));
     }
 #endif
 }

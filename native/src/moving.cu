@@ -110,7 +110,7 @@ DEVICE void low_bytes(uint8_t* out, const int32_t* x, int64_t n) {
 #define CAST(from, T, to, O) \
     KERNEL(cast_##from##_##to, THREADS, (O * out, const T* x, int64_t n), cast(out, x, n))
 
-// cast: out = x in another type: floats rounded to nearest even, integers truncated
+// cast: out = x in another type: floats rounded to nearest even, integers truncated; low precision saturates
 // Bytes: (s_x + s_out) n
 // Operations: n
 // Roofline: memory
@@ -134,6 +134,24 @@ CAST(u8, uint8_t, f32, float)
 CAST(u8, uint8_t, bf16, bf16)
 CAST(u8, uint8_t, f16, f16)
 CAST(u8, uint8_t, i32, int32_t)
+CAST(f32, float, f8e4m3, e4m3)
+CAST(f8e4m3, e4m3, f32, float)
+CAST(bf16, bf16, f8e4m3, e4m3)
+CAST(f8e4m3, e4m3, bf16, bf16)
+CAST(f16, f16, f8e4m3, e4m3)
+CAST(f8e4m3, e4m3, f16, f16)
+CAST(f32, float, f8e5m2, e5m2)
+CAST(f8e5m2, e5m2, f32, float)
+CAST(bf16, bf16, f8e5m2, e5m2)
+CAST(f8e5m2, e5m2, bf16, bf16)
+CAST(f16, f16, f8e5m2, e5m2)
+CAST(f8e5m2, e5m2, f16, f16)
+CAST(f32, float, i8, i8)
+CAST(i8, i8, f32, float)
+CAST(bf16, bf16, i8, i8)
+CAST(i8, i8, bf16, bf16)
+CAST(f16, f16, i8, i8)
+CAST(i8, i8, f16, f16)
 
 // cast_i32_u8: the low bytes
 // Bytes: 5 n

@@ -20,11 +20,6 @@
             const __grid_constant__ TensorMap store),                                                                 \
            call)
 
-#if !defined(__CUDACC__) || __CUDA_ARCH__ >= 890
-#define SM89_CODE 1
-#else
-#define SM89_CODE 0
-#endif
 #if !defined(__CUDACC__) || __CUDA_ARCH__ >= 900
 #define SM90_CODE 1
 #else
@@ -139,7 +134,8 @@ PROBE(stmatrix_x4_trans, 32, matrices<5>(out, in))
 
 template <int KIND>
 DEVICE void products(uint32_t* out, const uint32_t* in) {
-    const uint32_t* x = in + (KIND == 0 ? IN_BF16 : KIND == 1 ? IN_F16 : KIND == 2 ? IN_E4M3 : IN_S8) + threadIdx.x * 6;
+    constexpr int FIRST = KIND == 0 ? IN_BF16 : KIND == 1 ? IN_F16 : KIND == 3 ? IN_S8 : IN_E4M3;
+    const uint32_t* x = in + FIRST + threadIdx.x * 6;
     const uint32_t a[4] = {x[0], x[1], x[2], x[3]};
     float d[4] = {1.f, 2.f, 3.f, 4.f};
     int integers[4] = {1, 2, 3, 4};
@@ -147,6 +143,10 @@ DEVICE void products(uint32_t* out, const uint32_t* in) {
     if (KIND == 1) ptx::mma_f16(d, a, x[4], x[5]);
 #if SM89_CODE
     if (KIND == 2) ptx::mma_e4m3(d, a, x[4], x[5]);
+    // As E5M2 the same codes are powers of two: these sums are exact, too.
+    if (KIND == 4) ptx::mma_e5m2(d, a, x[4], x[5]);
+    if (KIND == 5) ptx::mma_e4m3_e5m2(d, a, x[4], x[5]);
+    if (KIND == 6) ptx::mma_e5m2_e4m3(d, a, x[4], x[5]);
 #endif
     if (KIND == 3) ptx::mma_s8(integers, a, x[4], x[5]);
     for (int i = 0; i < 4; i++) out[threadIdx.x * 4 + i] = KIND == 3 ? (uint32_t)integers[i] : __float_as_uint(d[i]);
@@ -155,6 +155,9 @@ PROBE(mma_bf16, 32, products<0>(out, in))
 PROBE(mma_f16, 32, products<1>(out, in))
 PROBE(mma_e4m3, 32, products<2>(out, in))
 PROBE(mma_s8, 32, products<3>(out, in))
+PROBE(mma_e5m2, 32, products<4>(out, in))
+PROBE(mma_e4m3_e5m2, 32, products<5>(out, in))
+PROBE(mma_e5m2_e4m3, 32, products<6>(out, in))
 
 // ---- named barriers: two warps hand a value to two others
 
@@ -303,6 +306,29 @@ PROBE_WGMMA(wgmma_bf16_kn_128, (warpgroup_products<bf16, 128, 0, 1>(out, in + IN
 PROBE_WGMMA(wgmma_bf16_kn_192, (warpgroup_products<bf16, 192, 0, 1>(out, in + IN_BF16)))
 PROBE_WGMMA(wgmma_bf16_mk_64, (warpgroup_products<bf16, 64, 1, 0>(out, in + IN_BF16)))
 PROBE_WGMMA(wgmma_f16_mn_128, (warpgroup_products<f16, 128, 1, 1>(out, in + IN_F16)))
+
+// 8-bit floats of two types. As E5M2 the codes are powers of two, as in mma_e5m2.
+template <class A, class B>
+DEVICE void f8_product(uint32_t* out, const uint32_t* in) {
+#if SM90A_CODE
+    DYN_SMEM(memory, 1024);
+    for (int i = threadIdx.x; i < 2048 + 4096; i += 128) ((uint32_t*)memory)[i] = in[i];
+    ptx::fence_proxy_async();
+    __syncthreads();
+    const uint32_t a = ptx::shared_address(memory), b = a + 8192;
+    float d[64];
+    for (int i = 0; i < 64; i++) d[i] = (float)i;
+    ptx::wgmma_fence();
+    ptx::wgmma_f8<A, B, 128>(d, ptx::wgmma_k_major_128(a), ptx::wgmma_k_major_128(b), true);
+    ptx::wgmma_commit();
+    ptx::wgmma_wait<0>(d);
+    for (int i = 0; i < 64; i++) out[i * 128 + threadIdx.x] = __float_as_uint(d[i]);
+#endif
+}
+PROBE_WGMMA(wgmma_f8_e4m3_e4m3, (f8_product<e4m3, e4m3>(out, in + IN_E4M3)))
+PROBE_WGMMA(wgmma_f8_e4m3_e5m2, (f8_product<e4m3, e5m2>(out, in + IN_E4M3)))
+PROBE_WGMMA(wgmma_f8_e5m2_e4m3, (f8_product<e5m2, e4m3>(out, in + IN_E4M3)))
+PROBE_WGMMA(wgmma_f8_e5m2_e5m2, (f8_product<e5m2, e5m2>(out, in + IN_E4M3)))
 
 // The widest alone: two accumulators of 128 registers do not fit.
 template <class T, int TRANS_B>

@@ -61,9 +61,12 @@ void stmatrix(const uint32_t* registers, int count, bool transposed, uint32_t sh
 
 // ---- elements
 
-static float table[256];
+static float table[2][256];  // of E4M3, of E5M2
 [[maybe_unused]] static const bool tableFilled = [] {
-    for (int i = 0; i < 256; i++) table[i] = floatFromE4m3((uint8_t)i);
+    for (int i = 0; i < 256; i++) {
+        table[0][i] = floatFromE4m3((uint8_t)i);
+        table[1][i] = floatFromE5m2((uint8_t)i);
+    }
     return true;
 }();
 
@@ -71,7 +74,7 @@ float elementOf(Operand type, uint32_t word, int index) {
     switch (type) {
         case Operand::BF16: return floatFromBf16((uint16_t)(word >> 16 * index));
         case Operand::F16: return floatFromF16((uint16_t)(word >> 16 * index));
-        default: return table[(word >> 8 * index) & 0xff];
+        default: return table[type == Operand::E5M2][(word >> 8 * index) & 0xff];
     }
 }
 
@@ -109,15 +112,16 @@ struct Mma {
 };
 
 // PER_WORD elements in a register (2 or 4); a row of a has 8 registers' worth.
-template <int PER_WORD, class Element>
-static void gather(const Gathered& all, float (&a)[16][8 * PER_WORD], float (&b)[8][8 * PER_WORD], Element element) {
+template <int PER_WORD, class ElementA, class ElementB>
+static void gather(const Gathered& all, float (&a)[16][8 * PER_WORD], float (&b)[8][8 * PER_WORD], ElementA elementA,
+                   ElementB elementB) {
     for (unsigned lane = 0; lane < WARP; lane++) {
         const Mma& m = *(const Mma*)all.arguments[lane];
         const int group = lane / 4, t = lane % 4;
         for (int i = 0; i < PER_WORD; i++) {
             const int k = t * PER_WORD + i;
-            for (int r = 0; r < 4; r++) a[group + (r & 1) * 8][k + (r >> 1) * 4 * PER_WORD] = element(m.a[r], i);
-            for (int r = 0; r < 2; r++) b[group][k + r * 4 * PER_WORD] = element(m.b[r], i);
+            for (int r = 0; r < 4; r++) a[group + (r & 1) * 8][k + (r >> 1) * 4 * PER_WORD] = elementA(m.a[r], i);
+            for (int r = 0; r < 2; r++) b[group][k + r * 4 * PER_WORD] = elementB(m.b[r], i);
         }
     }
 }
@@ -130,17 +134,18 @@ static void scatter(const Gathered& all, const float (&d)[16][8]) {
     }
 }
 
-template <Operand TYPE>
+template <Operand A, Operand B = A>
 static void performMma(const Gathered& all) {
     float d[16][8];
-    const auto element = [](uint32_t word, int i) { return elementOf(TYPE, word, i); };
-    if constexpr (TYPE == Operand::E4M3) {
+    const auto elementA = [](uint32_t word, int i) { return elementOf(A, word, i); };
+    const auto elementB = [](uint32_t word, int i) { return elementOf(B, word, i); };
+    if constexpr (hasEightBits(A)) {
         float a[16][32], b[8][32];
-        gather<4>(all, a, b, element);
+        gather<4>(all, a, b, elementA, elementB);
         product32(a, b, d);
     } else {
         float a[16][16], b[8][16];
-        gather<2>(all, a, b, element);
+        gather<2>(all, a, b, elementA, elementB);
         product16(a, b, d);
     }
     scatter<float>(all, d);
@@ -148,7 +153,8 @@ static void performMma(const Gathered& all) {
 
 static void performMmaS8(const Gathered& all) {
     float a[16][32], b[8][32], d[16][8];  // 32 products of at most 2^14 are exact in f32
-    gather<4>(all, a, b, [](uint32_t word, int i) { return (float)(int8_t)(word >> 8 * i); });
+    const auto element = [](uint32_t word, int i) { return (float)(int8_t)(word >> 8 * i); };
+    gather<4>(all, a, b, element, element);
     product32(a, b, d);
     scatter<int>(all, d);
 }
@@ -164,6 +170,20 @@ void mmaF16(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
 void mmaE4m3(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
     Mma m{d, a, {b0, b1}};
     warpOperation(WarpOperation::MMA, ~0u, &m, performMma<Operand::E4M3>, at, __builtin_return_address(0));
+}
+void mmaE5m2(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
+    Mma m{d, a, {b0, b1}};
+    warpOperation(WarpOperation::MMA, ~0u, &m, performMma<Operand::E5M2>, at, __builtin_return_address(0));
+}
+void mmaE4m3E5m2(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
+    Mma m{d, a, {b0, b1}};
+    const auto perform = performMma<Operand::E4M3, Operand::E5M2>;
+    warpOperation(WarpOperation::MMA, ~0u, &m, perform, at, __builtin_return_address(0));
+}
+void mmaE5m2E4m3(float* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
+    Mma m{d, a, {b0, b1}};
+    const auto perform = performMma<Operand::E5M2, Operand::E4M3>;
+    warpOperation(WarpOperation::MMA, ~0u, &m, perform, at, __builtin_return_address(0));
 }
 void mmaS8(int* d, const uint32_t* a, uint32_t b0, uint32_t b1, Site at) {
     Mma m{d, a, {b0, b1}};

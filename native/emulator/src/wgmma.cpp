@@ -42,7 +42,7 @@ static const unsigned char* readPart(Thread* thread, uint32_t address, unsigned 
 
 static float elementAt(Operand type, const unsigned char* p, unsigned index) {
     uint32_t word;
-    const unsigned perWord = type == Operand::E4M3 ? 4 : 2;
+    const unsigned perWord = hasEightBits(type) ? 4 : 2;
     memcpy(&word, p + index / perWord * 4, 4);
     return elementOf(type, word, (int)(index % perWord));
 }
@@ -52,7 +52,7 @@ template <class F>
 static void readOperand(Thread* thread, uint64_t descriptor, bool mnMajor, Operand type, unsigned rows, const void* pc,
                         F set) {
     const Descriptor d = decoded(descriptor);
-    const unsigned perPart = type == Operand::E4M3 ? 16 : 8;
+    const unsigned perPart = hasEightBits(type) ? 16 : 8;
     if (mnMajor) {
         for (unsigned k = 0; k < 16; k++) {
             for (unsigned part = 0; part < rows / 8; part++) {
@@ -81,13 +81,13 @@ static void checkRegisters(const WgmmaOperation& op) {
 // a in registers: as for mma.sync, 16 rows per warp.
 template <class F>
 static void readRegisters(const WgmmaOperation& op, F set) {
-    const unsigned perWord = op.issue.type == Operand::E4M3 ? 4 : 2;
+    const unsigned perWord = hasEightBits(op.issue.typeA) ? 4 : 2;
     for (unsigned t = 0; t < WARPGROUP; t++) {
         for (unsigned r = 0; r < 4; r++) {
             const unsigned row = t / 32 * 16 + t % 32 / 4 + (r & 1) * 8;
             for (unsigned i = 0; i < perWord; i++) {
                 const unsigned k = t % 4 * perWord + i + (r >> 1) * 4 * perWord;
-                set(row, k, elementOf(op.issue.type, op.a[t][r], (int)i));
+                set(row, k, elementOf(op.issue.typeA, op.a[t][r], (int)i));
             }
         }
     }
@@ -122,11 +122,11 @@ static void perform(Thread* me, Warpgroup& group, WgmmaOperation& op) {
     if (issue.registers) {
         readRegisters(op, setA);
     } else {
-        readOperand(me, issue.a, issue.transposeA, issue.type, 64, op.pc, setA);
+        readOperand(me, issue.a, issue.transposeA, issue.typeA, 64, op.pc, setA);
     }
-    readOperand(me, issue.b, issue.transposeB, issue.type, (unsigned)issue.n, op.pc,
+    readOperand(me, issue.b, issue.transposeB, issue.typeB, (unsigned)issue.n, op.pc,
                 [&](unsigned col, unsigned k, float v) { tiles->b[k][col] = v; });
-    multiply(tiles->a, tiles->b, tiles->d, issue.type == Operand::E4M3 ? 32 : 16, issue.n);
+    multiply(tiles->a, tiles->b, tiles->d, hasEightBits(issue.typeA) ? 32 : 16, issue.n);
     for (unsigned t = 0; t < WARPGROUP; t++) {
         std::vector<float>& d = group.saved[t][op.accumulators[t]];
         for (int i = 0; i < issue.n / 2; i++) {
@@ -146,8 +146,9 @@ void wgmmaFence() {
 }
 
 static bool sameOperands(const WgmmaIssue& x, const WgmmaIssue& y) {
-    return x.type == y.type && x.n == y.n && x.transposeA == y.transposeA && x.transposeB == y.transposeB &&
-           x.accumulate == y.accumulate && !x.registers == !y.registers && x.a == y.a && x.b == y.b;
+    return x.typeA == y.typeA && x.typeB == y.typeB && x.n == y.n && x.transposeA == y.transposeA &&
+           x.transposeB == y.transposeB && x.accumulate == y.accumulate && !x.registers == !y.registers && x.a == y.a &&
+           x.b == y.b;
 }
 
 void wgmma(float* d, const WgmmaIssue& issue) {

@@ -9,6 +9,7 @@
 
 using emulator::bf16FromFloat;
 using emulator::e4m3FromFloat;
+using emulator::e5m2FromFloat;
 using emulator::f16FromFloat;
 
 static int failures;
@@ -47,6 +48,7 @@ struct Type {
 static const Type BF16{"bf16", 2, [](int v) { return (uint32_t)bf16FromFloat((float)v); }};
 static const Type F16{"f16", 2, [](int v) { return (uint32_t)f16FromFloat((float)v); }};
 static const Type E4M3{"e4m3", 1, [](int v) { return (uint32_t)e4m3FromFloat((float)v); }};
+static const Type E5M2{"e5m2", 1, [](int v) { return (uint32_t)e5m2FromFloat((float)v); }};
 static const Type S8{"s8", 1, [](int v) { return (uint32_t)(uint8_t)(int8_t)v; }};
 
 // ---- ldmatrix: thread T holds row T / 4, columns 2 (T % 4) and the next, of each matrix
@@ -103,7 +105,7 @@ static void put(std::vector<uint32_t>& words, size_t register_, int index, int b
     words[register_] |= code << 8 * bytes * index;
 }
 
-static void testMma(const Driver& d, const Type& type) {
+static void testMma(const Driver& d, const Type& type, const Type& typeB) {
     const int k = 32 / type.bytes, per = 4 / type.bytes;
     const Matrix a(16, k), b(k, 8), c(16, 8);
     std::vector<uint32_t> ra(128), rb(64), rd(128);
@@ -114,7 +116,7 @@ static void testMma(const Driver& d, const Type& type) {
                 type.code(a.at(rowOfA(lane, i, type.bytes), columnOfA(lane, i, type.bytes))));
         }
         for (int i = 0; i < 2 * per; i++) {
-            put(rb, lane * 2 + i / per, i % per, type.bytes, type.code(b.at(rowOfB(lane, i, type.bytes), lane / 4)));
+            put(rb, lane * 2 + i / per, i % per, type.bytes, typeB.code(b.at(rowOfB(lane, i, type.bytes), lane / 4)));
         }
         for (int i = 0; i < 4; i++) {
             const int row = lane / 4 + (i >= 2 ? 8 : 0), column = lane % 4 * 2 + i % 2;
@@ -125,7 +127,7 @@ static void testMma(const Driver& d, const Type& type) {
         }
     }
     Buffer<uint32_t> da(d, ra), db(d, rb), dd(d, rd);
-    const std::string name = std::string("mma_") + type.name;
+    const std::string name = std::string("mma_") + type.name + (&type == &typeB ? "" : std::string("_") + typeB.name);
     d.require(name.c_str(), d.run(name.c_str(), 1, 32, 0, dd.address, da.address, db.address));
     const std::vector<uint32_t> out = dd.get();
     for (int i = 0; i < 128; i++) found[i] = &type == &S8 ? (float)(int)out[i] : emulator::bitsAs<float>(out[i]);
@@ -349,7 +351,9 @@ int main(int, char** arguments) {
             driver.config("order", order);
             driver.config("async", async);
             testLdmatrix(driver);
-            for (const Type* type : {&BF16, &F16, &E4M3, &S8}) testMma(driver, *type);
+            for (const Type* type : {&BF16, &F16, &E4M3, &E5M2, &S8}) testMma(driver, *type, *type);
+            testMma(driver, E4M3, E5M2);
+            testMma(driver, E5M2, E4M3);
             testCopies(driver);
         }
     }

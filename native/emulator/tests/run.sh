@@ -19,7 +19,8 @@ programs=()
 for source in "$here"/*_test.cpp; do
     program=$out/tests-check/$(basename "$source" .cpp)
     if [ ! "$program" -nt "$source" ] || [ ! "$program" -nt "$here/harness.h" ]; then
-        "$cxx" -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -I"$emulator/include" "$source" -o "$program" -ldl -lpthread
+        "$cxx" -std=c++17 -O1 -g -Wall -Wextra -Werror -Wno-psabi -Wno-unknown-pragmas -Wno-unused-parameter \
+            -I"$emulator/include" -I"$native/include" "$source" -o "$program" -ldl -lpthread
     fi
     programs+=("$program")
 done

@@ -1,6 +1,6 @@
 // types_test.cpp: conversions of the small floats. Every code to float and back; and from float by searching the
 // nearest code, ties to even, instead of computing it.
-#include "emulator_types.h"
+#include "kernel.cuh"
 
 #include <cstdio>
 #include <vector>
@@ -18,17 +18,27 @@ struct Format {
     float (*decode)(uint32_t);
     uint32_t (*encode)(float);
     uint32_t nan, largest;  // codes; largest finite
-    bool saturates;         // otherwise the code after the largest is infinity
+    bool saturates;         // otherwise values round to infinity, the code after the largest
+    uint32_t infinite;      // what infinity becomes
 };
 static const Format formats[] = {
     {"bf16", 16, [](uint32_t c) { return floatFromBf16((uint16_t)c); },
-     [](float x) { return (uint32_t)bf16FromFloat(x); }, 0x7fff, 0x7f7f, false},
+     [](float x) { return (uint32_t)bf16FromFloat(x); }, 0x7fff, 0x7f7f, false, 0x7f80},
     {"f16", 16, [](uint32_t c) { return floatFromF16((uint16_t)c); }, [](float x) { return (uint32_t)f16FromFloat(x); },
-     0x7fff, 0x7bff, false},
+     0x7fff, 0x7bff, false, 0x7c00},
     {"e4m3", 8, [](uint32_t c) { return floatFromE4m3((uint8_t)c); },
-     [](float x) { return (uint32_t)e4m3FromFloat(x); }, 0x7f, 0x7e, true},
+     [](float x) { return (uint32_t)e4m3FromFloat(x); }, 0x7f, 0x7e, true, 0x7e},
     {"e5m2", 8, [](uint32_t c) { return floatFromE5m2((uint8_t)c); },
-     [](float x) { return (uint32_t)e5m2FromFloat(x); }, 0x7f, 0x7b, true},
+     [](float x) { return (uint32_t)e5m2FromFloat(x); }, 0x7f, 0x7b, true, 0x7b},
+    // what kernels make of both, with the instructions and without
+    {"kernels' e4m3", 8, [](uint32_t c) { return to_float(e4m3{(uint8_t)c}); },
+     [](float x) { return (uint32_t)from_float<e4m3>(x).bits; }, 0x7f, 0x7e, true, 0x7f},
+    {"kernels' e5m2", 8, [](uint32_t c) { return to_float(e5m2{(uint8_t)c}); },
+     [](float x) { return (uint32_t)from_float<e5m2>(x).bits; }, 0x7f, 0x7b, true, 0x7c},
+    {"e4m3 by integers", 8, [](uint32_t c) { return float_of_e4m3((uint8_t)c); },
+     code_of_e4m3, 0x7f, 0x7e, true, 0x7f},
+    {"e5m2 by integers", 8, [](uint32_t c) { return to_float(e5m2{(uint8_t)c}); },
+     code_of_e5m2, 0x7f, 0x7b, true, 0x7c},
 };
 
 static void testCodes(const Format& f) {
@@ -68,7 +78,7 @@ static void testRounding(const Format& f) {
         if (x != x) {
             wanted = f.nan;
         } else if (std::isinf(x)) {
-            wanted = sign | (f.saturates ? f.largest : f.largest + 1);
+            wanted = f.infinite == f.nan ? f.nan : sign | f.infinite;
         } else {
             wanted = sign | nearest(f, std::fabs((double)x));
         }

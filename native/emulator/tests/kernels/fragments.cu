@@ -52,12 +52,18 @@ DEVICE void products(uint32_t* d, const uint32_t* a, const uint32_t* b) {
     if (KIND == 0) ptx::mma_bf16(rd, ra, b[lane * 2], b[lane * 2 + 1]);
     if (KIND == 1) ptx::mma_f16(rd, ra, b[lane * 2], b[lane * 2 + 1]);
     if (KIND == 2) ptx::mma_e4m3(rd, ra, b[lane * 2], b[lane * 2 + 1]);
+    if (KIND == 4) ptx::mma_e5m2(rd, ra, b[lane * 2], b[lane * 2 + 1]);
+    if (KIND == 5) ptx::mma_e4m3_e5m2(rd, ra, b[lane * 2], b[lane * 2 + 1]);
+    if (KIND == 6) ptx::mma_e5m2_e4m3(rd, ra, b[lane * 2], b[lane * 2 + 1]);
     for (int i = 0; i < 4; i++) d[lane * 4 + i] = __float_as_uint(rd[i]);
 }
 KERNEL(mma_bf16, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<0>(d, a, b))
 KERNEL(mma_f16, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<1>(d, a, b))
 KERNEL(mma_e4m3, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<2>(d, a, b))
 KERNEL(mma_s8, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<3>(d, a, b))
+KERNEL(mma_e5m2, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<4>(d, a, b))
+KERNEL(mma_e4m3_e5m2, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<5>(d, a, b))
+KERNEL(mma_e5m2_e4m3, 32, (uint32_t* d, const uint32_t* a, const uint32_t* b), products<6>(d, a, b))
 
 // ---- wgmma: `image` is what shared memory holds, the descriptors are without their start
 

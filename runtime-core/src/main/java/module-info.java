@@ -16,6 +16,7 @@ module io.jacquard.core {
     exports io.jacquard.ops;
     exports io.jacquard.optim;
     exports io.jacquard.parallel;
+    exports io.jacquard.quantize;
     exports io.jacquard.tensor;
     exports io.jacquard.tensor.spi;
 

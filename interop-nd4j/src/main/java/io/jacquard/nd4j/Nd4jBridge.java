@@ -127,6 +127,7 @@ public final class Nd4jBridge {
                 BytePointer p = new BytePointer(memory).capacity(size);
                 yield Nd4j.createBuffer(p, type, size, UByteIndexer.create(p));
             }
+            case F8E4M3, F8E5M2, I8, I4 -> throw refused(dtype);
         };
     }
 
@@ -191,7 +192,13 @@ public final class Nd4jBridge {
             case F16 -> DataType.FLOAT16;
             case I32 -> DataType.INT32;
             case U8 -> DataType.UINT8;
+            case F8E4M3, F8E5M2, I8, I4 -> throw refused(dtype);
         };
+    }
+
+    private static IllegalArgumentException refused(DType dtype) {
+        return new IllegalArgumentException(
+                "toArray: ND4J has no element type for " + dtype + "; cast or dequantize it to F32 first");
     }
 
     private static DType dtype(DataType type) {

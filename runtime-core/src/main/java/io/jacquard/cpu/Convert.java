@@ -31,6 +31,7 @@ final class Convert {
             case F16 -> widenF16(from, to, n);
             case I32 -> widenI32(from, to, n);
             case U8 -> widenU8(from, to, n);
+            case F8E4M3, F8E5M2, I8, I4 -> LowPrecision.widen(type, from, to, n);
         }
     }
 
@@ -42,6 +43,7 @@ final class Convert {
             case F16 -> narrowF16(from, to, n);
             case I32 -> narrowI32(from, to, n);
             case U8 -> narrowU8(from, to, n);
+            case F8E4M3, F8E5M2, I8, I4 -> LowPrecision.narrow(type, from, to, n);
         }
     }
 
@@ -136,6 +138,7 @@ final class Convert {
             case F16 -> Float.float16ToFloat(Mem.getShort(address));
             case I32 -> Mem.getInt(address);
             case U8 -> Mem.getByte(address) & 0xff;
+            case F8E4M3, F8E5M2, I8, I4 -> throw new AssertionError(type);
         };
     }
 
@@ -146,6 +149,7 @@ final class Convert {
             case F16 -> Mem.setShort(address, Float.floatToFloat16(value));
             case I32 -> Mem.setInt(address, (int) value);
             case U8 -> Mem.setByte(address, (byte) (int) value);
+            case F8E4M3, F8E5M2, I8, I4 -> throw new AssertionError(type);
         }
     }
 }

@@ -1,9 +1,11 @@
 package io.jacquard.cpu;
 
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
+import io.jacquard.tensor.spi.Scaled;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -12,23 +14,25 @@ import org.jspecify.annotations.Nullable;
 final class CpuKernels implements Kernels {
     private final Workers workers;
     private final Consumer<Runnable> launches;
+    private final LowPrecisionKernels lowPrecision;
 
     /// `launches` runs each launch at once, or records it.
     CpuKernels(Workers workers, Consumer<Runnable> launches) {
         this.workers = workers;
         this.launches = launches;
+        this.lowPrecision = new LowPrecisionKernels(workers, launches);
     }
 
     private void launch(Runnable kernel) {
         launches.accept(kernel);
     }
 
-    private static int last(Tensor t) {
+    static int last(Tensor t) {
         Shape s = t.shape();
         return s.rank() == 0 ? 1 : s.dim(s.rank() - 1);
     }
 
-    private static long rows(Tensor t) {
+    static long rows(Tensor t) {
         int c = last(t);
         return c == 0 ? 0 : t.size() / c;
     }
@@ -181,7 +185,9 @@ final class CpuKernels implements Kernels {
                 k,
                 beta,
                 Operand.ofNullable(epilogue.bias()),
-                Operand.ofNullable(epilogue.preActivation()));
+                Operand.ofNullable(epilogue.preActivation()),
+                null,
+                null);
         launch(() -> Gemm.run(workers, p));
     }
 
@@ -200,6 +206,43 @@ final class CpuKernels implements Kernels {
         Operand a = Operand.of(x);
         long n = x.size();
         launch(() -> Optimizers.sum(workers, o, a, n));
+    }
+
+    // ---- low precision
+
+    @Override
+    public void absMax(Tensor amax, Tensor x, float beta) {
+        lowPrecision.absMax(amax, x, beta);
+    }
+
+    @Override
+    public void scaleOf(Tensor scale, Tensor amax, DType type) {
+        lowPrecision.scaleOf(scale, amax, type);
+    }
+
+    @Override
+    public void quantize(@Nullable Scaled out, @Nullable Scaled transposed, Tensor x) {
+        lowPrecision.quantize(out, transposed, x);
+    }
+
+    @Override
+    public void dequantize(Tensor out, Scaled x) {
+        lowPrecision.dequantize(out, x);
+    }
+
+    @Override
+    public void matmulScaled(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue) {
+        lowPrecision.matmulScaled(out, a, b, beta, epilogue);
+    }
+
+    @Override
+    public void matmulWeights(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue) {
+        lowPrecision.matmulWeights(out, x, w, transposed, beta, epilogue);
+    }
+
+    @Override
+    public void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest) {
+        lowPrecision.delayScales(scales, history, amax, largest);
     }
 
     // ---- norms

@@ -1,5 +1,6 @@
 package io.jacquard.cpu;
 
+import io.jacquard.cpu.LowPrecision.Grid;
 import io.jacquard.tensor.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -12,7 +13,8 @@ final class Gemm {
     /// A large product has at least so many tiles, so that so many cores have work.
     private static final int MIN_TILES = 8;
 
-    /// The product; matrices row-major and contiguous, `[m, k] x [k, n]` after the transpositions.
+    /// The product; matrices row-major and contiguous, `[m, k] x [k, n]` after the transpositions. A grid has the
+    /// scales of a low-precision operand, as it is stored.
     record Product(
             Operand out,
             Operand a,
@@ -24,7 +26,13 @@ final class Gemm {
             int k,
             float beta,
             @Nullable Operand bias,
-            @Nullable Operand pre) {
+            @Nullable Operand pre,
+            @Nullable Grid gridA,
+            @Nullable Grid gridB) {
+        boolean isScaled() {
+            return gridA != null || gridB != null;
+        }
+
         long leadingA() {
             return ta ? m : k;
         }
@@ -49,6 +57,7 @@ final class Gemm {
         int tileN = tileColumns(p.m, p.n);
         int across = Math.ceilDiv(p.n, tileN);
         boolean floats = p.a.inPlace() && p.b.inPlace() && p.out.inPlace();
+        boolean primitive = primitive(p);
         workers.run(Math.multiplyExact(Math.ceilDiv(p.m, tileM), across), (chunk, lane) -> {
             int row = chunk / across * tileM;
             int column = chunk % across * tileN;
@@ -58,7 +67,7 @@ final class Gemm {
                 empty(p, row, rows, column, columns, lane);
             } else if (floats) {
                 floats(p, row, rows, column, columns);
-            } else if (!primitive(p) || !bf16(p, row, rows, column, columns, lane)) {
+            } else if (!primitive || !bf16(p, row, rows, column, columns, lane)) {
                 widened(p, row, rows, column, columns, lane);
             }
         });
@@ -66,7 +75,7 @@ final class Gemm {
 
     /// oneDNN would accumulate into `pre`, where the activation's argument goes, instead of `out`.
     private static boolean primitive(Product p) {
-        return p.a.type() == DType.BF16 && (p.pre == null || p.beta == 0f);
+        return p.a.type() == DType.BF16 && !p.isScaled() && (p.pre == null || p.beta == 0f);
     }
 
     /// Rows of a tile. Larger tiles pack less, smaller ones share out better: serial GF/s of 1024x2304x768 with all
@@ -169,15 +178,15 @@ final class Gemm {
         };
     }
 
-    /// For types the processor cannot multiply: widens panels of both matrices and multiplies those.
+    /// For types the processor cannot multiply: widens panels of both matrices, scales them, and multiplies those.
     private static void widened(Product p, int row, int rows, int column, int columns, Lane lane) {
         long c = lane.floats((long) rows * columns);
         long a = lane.floats((long) rows * WIDE_K);
         long b = lane.floats((long) columns * WIDE_K);
         for (int k0 = 0; k0 < p.k; k0 += WIDE_K) {
             int k = Math.min(WIDE_K, p.k - k0);
-            long leadingA = panel(p.a, p.ta, p.leadingA(), row, rows, k0, k, a);
-            long leadingB = panel(p.b, !p.tb, p.leadingB(), column, columns, k0, k, b);
+            long leadingA = panel(p.a, p.gridA, p.ta, p.leadingA(), row, rows, k0, k, a);
+            long leadingB = panel(p.b, p.gridB, !p.tb, p.leadingB(), column, columns, k0, k, b);
             OneDnn.sgemm(p.ta, p.tb, rows, columns, k, 1f, a, leadingA, b, leadingB, k0 == 0 ? 0f : 1f, c, columns);
         }
         finish(p, row, rows, column, columns, c, lane);
@@ -185,12 +194,17 @@ final class Gemm {
 
     /// Widens `size` indices of one matrix by `k` of the shared dimension; `inner` when the shared dimension is the
     /// outer one in memory. Returns the panel's leading dimension.
-    private static long panel(Operand x, boolean inner, long leading, int from, int size, int k0, int k, long to) {
+    private static long panel(
+            Operand x, @Nullable Grid grid, boolean inner, long leading, int from, int size, int k0, int k, long to) {
         int lines = inner ? k : size;
         int length = inner ? size : k;
         long first = inner ? (long) k0 * leading + from : (long) from * leading + k0;
         for (int i = 0; i < lines; i++) {
-            Convert.widen(x.type(), x.at(first + i * leading), to + 4L * i * length, length);
+            long line = to + 4L * i * length;
+            Convert.widen(x.type(), x.at(first + i * leading), line, length);
+            if (grid != null) {
+                grid.apply(inner ? k0 + i : from + i, inner ? from : k0, line, length);
+            }
         }
         return length;
     }

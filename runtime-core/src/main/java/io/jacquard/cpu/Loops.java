@@ -39,9 +39,11 @@ final class Loops {
             Elementwise.class,
             FloatMath.class,
             Losses.class,
+            LowPrecision.class,
             Mem.class,
             Norms.class,
             Optimizers.class,
+            Quantization.class,
             Randoms.class);
 
     private static final AtomicBoolean DONE = new AtomicBoolean();

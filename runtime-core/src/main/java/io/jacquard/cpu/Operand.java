@@ -18,8 +18,9 @@ record Operand(long address, DType type, int elementBytes) {
         return type == DType.F32;
     }
 
+    /// Where an element lies: of I4 the first of two.
     long at(long element) {
-        return address + element * elementBytes;
+        return type == DType.I4 ? address + (element >> 1) : address + element * elementBytes;
     }
 
     /// Where `n` elements from `element` on lie as floats: in place, or widened into `scratch`.

@@ -28,6 +28,9 @@ public final class DecoderConfigFile {
     public static DecoderConfig read(Path path) throws IOException {
         DecoderConfigFile f = new DecoderConfigFile(path.toString(), Json.readObject(path, MAX_BYTES));
         String type = String.valueOf(f.values.get("model_type"));
+        if (f.values.get("quantization_config") instanceof Map<?, ?> quantization) {
+            PackedInt4.check(path.toString(), quantization);
+        }
         return switch (type) {
             case "gpt2" -> f.gpt2();
             case "llama" -> f.llama();
@@ -46,6 +49,12 @@ public final class DecoderConfigFile {
     ///
     /// @param endOfText the token that ends a text, or -1
     public static String render(DecoderConfig c, DType dtype, int endOfText) {
+        return render(c, dtype, endOfText, null);
+    }
+
+    /// As [#render(DecoderConfig, DType, int)], with what it says of quantized weights, if there are any.
+    static String render(
+            DecoderConfig c, DType dtype, int endOfText, @Nullable Map<String, @Nullable Object> quantization) {
         Map<String, @Nullable Object> m = new LinkedHashMap<>();
         boolean gpt2 = c.type().equals("gpt2");
         m.put("architectures", List.of(gpt2 ? "GPT2LMHeadModel" : "LlamaForCausalLM"));
@@ -81,6 +90,9 @@ public final class DecoderConfigFile {
         String name = dtype == DType.BF16 ? "bfloat16" : dtype == DType.F16 ? "float16" : "float32";
         m.put("dtype", name);
         m.put("torch_dtype", name); // the name before transformers 5
+        if (quantization != null) {
+            m.put("quantization_config", quantization);
+        }
         return Json.renderLines(m);
     }
 

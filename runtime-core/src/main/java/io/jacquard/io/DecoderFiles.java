@@ -6,21 +6,25 @@ import io.jacquard.nn.Parameter;
 import io.jacquard.nn.Weights;
 import io.jacquard.ops.Ops;
 import io.jacquard.optim.Shards;
+import io.jacquard.quantize.Int4Matrix;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Scaled;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /// Decoders in Hugging Face's directory layout: `config.json` and `model.safetensors`, readable by transformers.
 public final class DecoderFiles {
@@ -35,8 +39,15 @@ public final class DecoderFiles {
         private final DType dtype;
         private final List<DecoderLayout.Part> layout;
         private final Map<Parameter, MemorySegment> data = new HashMap<>();
+        private final Map<Parameter, Int4Matrix> quantized;
 
-        private Snapshot(Decoder model, Shards shards, int endOfText, Arena arena) {
+        private Snapshot(
+                Decoder model, Shards shards, int endOfText, Map<Parameter, Int4Matrix> quantized, Arena arena) {
+            this.quantized = quantized;
+            if (!model.weights().frozen().isEmpty()) {
+                throw new IllegalArgumentException(
+                        "save: the model has frozen weights, which stay in the files that they" + " were loaded from");
+            }
             config = model.config();
             this.endOfText = endOfText;
             layout = DecoderLayout.of(model);
@@ -58,11 +69,22 @@ public final class DecoderFiles {
             }
             writer.write(directory.resolve(part.name("model")));
             if (part.isFirst()) {
-                AtomicFiles.writeText(directory.resolve(CONFIG), DecoderConfigFile.render(config, dtype, endOfText));
+                Int4Matrix any = quantized.values().stream().findFirst().orElse(null);
+                String text = DecoderConfigFile.render(
+                        config,
+                        dtype,
+                        endOfText,
+                        any == null ? null : PackedInt4.config(any.group(), any.zeros() == null));
+                AtomicFiles.writeText(directory.resolve(CONFIG), text);
             }
         }
 
         private void add(SafetensorsWriter writer, DecoderLayout.Part p, MemorySegment whole) {
+            Int4Matrix q = quantized.get(p.parameter());
+            if (q != null) {
+                PackedInt4.add(writer, p.name(), q, p.from(), p.to());
+                return;
+            }
             long row = p.parameter().logicalShape().elements()
                     / p.parameter().logicalShape().dim(0);
             MemorySegment bytes = whole.asSlice(
@@ -81,13 +103,23 @@ public final class DecoderFiles {
     ///
     /// @param endOfText the token that ends a text, or -1
     public static Snapshot snapshot(Decoder model, Shards shards, int endOfText, Arena arena) {
-        return new Snapshot(model, shards, endOfText, arena);
+        return new Snapshot(model, shards, endOfText, Map.of(), arena);
     }
 
     /// Writes a model that this process holds alone into an existing directory, now.
     public static void save(Decoder model, int endOfText, Path directory) throws IOException {
         try (Arena arena = Arena.ofShared()) {
             snapshot(model, alone(model), endOfText, arena).write(directory, FilePart.ALL);
+        }
+    }
+
+    /// As [#save], with these weights of linear layers in four bits: as `compressed-tensors` keeps them. The names
+    /// are those of layers whose weight is `[out, in]`, also of GPT-2, whose files otherwise have them transposed;
+    /// so transformers reads such files of Llama alone.
+    public static void save(Decoder model, int endOfText, Map<Parameter, Int4Matrix> quantized, Path directory)
+            throws IOException {
+        try (Arena arena = Arena.ofShared()) {
+            new Snapshot(model, alone(model), endOfText, quantized, arena).write(directory, FilePart.ALL);
         }
     }
 
@@ -120,6 +152,7 @@ public final class DecoderFiles {
                     DecoderLayout.of(model).stream().collect(Collectors.groupingBy(DecoderLayout.Part::parameter));
             new WholeParameters(shards, model.partition().tensor())
                     .loadValues(p -> whole(directory, files, p, layout.getOrDefault(p, List.of())));
+            model.weights().frozen().forEach(p -> p.freeze(frozen(directory, files, p, layout.get(p))));
         }
     }
 
@@ -129,6 +162,10 @@ public final class DecoderFiles {
                 .filter(n -> !ignored(n, config))
                 .collect(Collectors.toCollection(TreeSet::new));
         for (DecoderLayout.Part p : DecoderLayout.of(Decoder.of(config, new Weights()))) {
+            if (PackedInt4.has(files, p.name())) { // read() checks them
+                left.removeAll(PackedInt4.names(p.name()));
+                continue;
+            }
             SafetensorsEntry entry = find(directory, files, p.name());
             left.remove(entry.name());
             if (!entry.shape().equals(p.fileShape())) {
@@ -165,16 +202,48 @@ public final class DecoderFiles {
     private static Tensor whole(Path directory, ModelDirectory files, Parameter p, List<DecoderLayout.Part> parts) {
         Tensor whole = Tensor.empty(p.logicalShape(), p.value().dtype());
         for (DecoderLayout.Part part : parts) {
-            SafetensorsEntry entry = find(directory, files, part.name());
             try (var _ = Scope.openWithoutGrad("load")) {
+                Tensor rows = whole.rows(part.from(), part.to());
+                if (PackedInt4.has(files, part.name())) {
+                    Int4Matrix q = packed(directory, files, part);
+                    rows.kernels().cast(rows, Tensor.of(part.shape(), q.dequantized()));
+                    continue;
+                }
+                SafetensorsEntry entry = find(directory, files, part.name());
                 int[] dims = entry.shape().stream().mapToInt(Math::toIntExact).toArray();
                 Tensor file = Tensor.empty(Shape.of(dims), dtype(directory, entry));
                 file.copyFrom(files.data(entry.name()));
-                Tensor rows = whole.rows(part.from(), part.to());
                 rows.kernels().cast(rows, part.transposed() ? Ops.permute(file, 1, 0) : file);
             }
         }
         return whole;
+    }
+
+    /// The four-bit value of `p`, in the current scope.
+    private static Scaled frozen(
+            Path directory, ModelDirectory files, Parameter p, @Nullable List<DecoderLayout.Part> parts) {
+        if (parts == null || !p.shape().equals(p.logicalShape())) {
+            throw new IllegalArgumentException(directory + ": " + p + " is one rank's part of " + p.logicalShape()
+                    + "; frozen weights are not divided among tensor ranks");
+        }
+        List<Int4Matrix> matrices = new ArrayList<>();
+        for (DecoderLayout.Part part : parts) {
+            if (!PackedInt4.has(files, part.name())) {
+                throw new IllegalArgumentException(directory + ": tensor '" + part.name()
+                        + "' is not in four bits; make such a model with: jacquard quantize");
+            }
+            matrices.add(packed(directory, files, part));
+        }
+        return Int4Matrix.joined(matrices).toDevice();
+    }
+
+    private static Int4Matrix packed(Path directory, ModelDirectory files, DecoderLayout.Part part) {
+        try {
+            return PackedInt4.read(
+                    files, part.name(), part.shape().dim(0), part.shape().dim(1));
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(directory + ": " + e.getMessage(), e);
+        }
     }
 
     private static DType dtype(Path directory, SafetensorsEntry entry) {
@@ -196,6 +265,10 @@ public final class DecoderFiles {
             case F16 -> SafetensorsType.F16;
             case I32 -> SafetensorsType.I32;
             case U8 -> SafetensorsType.U8;
+            case F8E4M3 -> SafetensorsType.F8_E4M3;
+            case F8E5M2 -> SafetensorsType.F8_E5M2;
+            case I8 -> SafetensorsType.I8;
+            case I4 -> throw new IllegalArgumentException("I4: safetensors files keep it packed into I32");
         };
     }
 

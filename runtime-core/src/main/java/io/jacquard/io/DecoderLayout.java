@@ -37,7 +37,9 @@ final class DecoderLayout {
 
     static List<Part> of(Decoder model) {
         List<Part> parts = new ArrayList<>();
-        for (Parameter p : model.weights().parameters()) {
+        List<Parameter> all = new ArrayList<>(model.weights().parameters());
+        all.addAll(model.weights().frozen());
+        for (Parameter p : all) {
             if (model.config().type().equals("gpt2")) {
                 parts.add(whole(p, p.name(), isConv1D(p)));
             } else {

@@ -34,7 +34,7 @@ public final class Gpt implements Decoder {
         dropoutSite = w.site("drop");
         for (int i = 0; i < config.layers(); i++) {
             if (part.holds(i)) {
-                Weights own = w.block("h." + i).in("h").in(i);
+                Weights own = w.block("h." + i).in("h").in(i).layer(i, config.layers());
                 blocks.put(i, new Block(config, part, i, own, copies.in("h").in(i)));
             }
         }

@@ -1,32 +1,42 @@
 package io.jacquard.nn;
 
+import io.jacquard.ops.DelayedScales;
+import io.jacquard.ops.LinearWatch;
 import io.jacquard.ops.Ops;
+import io.jacquard.ops.Recipe;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// `y = x · weightᵀ + bias`, weight `[out, in]`, declared as `weight` and `bias`. Among tensor ranks it is divided by
-/// columns of `y`, or by columns of `x`: then the ranks' results are parts of a sum.
+/// columns of `y`, or by columns of `x`: then the ranks' results are parts of a sum. In a block it multiplies in the
+/// model's [Precision].
 public final class Linear {
     private final Parameter weight;
     private final @Nullable Parameter bias;
+    private final Recipe recipe;
+    private final DelayedScales.@Nullable Layer delayed;
 
-    private Linear(Parameter weight, @Nullable Parameter bias) {
+    /// @param w where the weight was declared
+    private Linear(Weights w, Parameter weight, @Nullable Parameter bias) {
         this.weight = weight;
         this.bias = bias;
+        recipe = w.recipe();
+        delayed = w.delayedLayer();
     }
 
     /// Declares both below the path of `w`: normal weights of this standard deviation, a bias of zeros.
     public static Linear withBias(Weights w, int in, int out, double deviation) {
         return new Linear(
+                w,
                 w.declare("weight", Shape.of(out, in), Init.normal(deviation)),
                 w.declare("bias", Shape.of(out), Init.ZEROS));
     }
 
     /// Declares the weight alone below the path of `w`: normal numbers of this standard deviation.
     public static Linear withoutBias(Weights w, int in, int out, double deviation) {
-        return new Linear(w.declare("weight", Shape.of(out, in), Init.normal(deviation)), null);
+        return new Linear(w, w.declare("weight", Shape.of(out, in), Init.normal(deviation)), null);
     }
 
     /// Divides the outputs, which are these units. Normal weights of this standard deviation, a bias of zeros.
@@ -42,6 +52,7 @@ public final class Linear {
         int mine = part.tensor().rank();
         List<Slice> slices = part.divide(what, 0, outputs);
         return new Linear(
+                w,
                 w.declare("weight", Shape.of(out, in), slices, mine, Init.normal(deviation)),
                 withBias ? w.declare("bias", Shape.of(out), slices, mine, Init.ZEROS) : null);
     }
@@ -60,7 +71,7 @@ public final class Linear {
         Parameter weight = w.declare(
                 "weight", Shape.of(out, size(inputs)), part.divide(what, 1, inputs), mine, Init.normal(deviation));
         Parameter bias = copies == null ? null : copies.declare("bias", Shape.of(out), Init.ZEROS);
-        return new Linear(weight, mine == 0 ? bias : null);
+        return new Linear(w, weight, mine == 0 ? bias : null);
     }
 
     private static int size(Partition.Units... all) {
@@ -73,11 +84,29 @@ public final class Linear {
 
     /// `[..., in]` to `[..., out]`.
     public Tensor apply(Tensor x) {
-        return Ops.linear(x, weight.value(), bias == null ? null : bias.value());
+        return run(x, false);
     }
 
     /// [#apply], then GELU.
     public Tensor gelu(Tensor x) {
-        return Ops.linearGelu(x, weight.value(), bias == null ? null : bias.value());
+        return run(x, true);
+    }
+
+    private Tensor run(Tensor x, boolean gelu) {
+        if (recipe.isFrozen()) {
+            Tensor y = Ops.frozenLinear(x, weight.frozen(), bias == null ? null : bias.value());
+            return gelu ? Ops.gelu(y) : y;
+        }
+        Tensor w = weight.value();
+        Tensor b = bias == null ? null : bias.value();
+        LinearWatch.tell(watch -> watch.multiplied(w, x));
+        if (recipe.isScaled()) {
+            return Ops.linear(x, w, b, gelu, recipe, delayed);
+        }
+        if (recipe == Recipe.INT4_QAT) {
+            Tensor rounded = Ops.fakeQuantize(w, recipe.forward(), recipe.weights());
+            return gelu ? Ops.linearGelu(x, rounded, b) : Ops.linear(x, rounded, b);
+        }
+        return gelu ? Ops.linearGelu(x, w, b) : Ops.linear(x, w, b);
     }
 }

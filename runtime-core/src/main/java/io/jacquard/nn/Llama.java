@@ -30,7 +30,7 @@ public final class Llama implements Decoder {
         Weights copies = w.copies("copies", part.tensor());
         for (int i = 0; i < config.layers(); i++) {
             if (part.holds(i)) {
-                Weights own = w.block("layers." + i).in("layers").in(i);
+                Weights own = w.block("layers." + i).in("layers").in(i).layer(i, config.layers());
                 blocks.put(
                         i, new Block(config, part, i, own, copies.in("layers").in(i)));
             }

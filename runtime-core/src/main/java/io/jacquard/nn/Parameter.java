@@ -2,6 +2,7 @@ package io.jacquard.nn;
 
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Scaled;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +15,7 @@ public final class Parameter {
     private final Shape shape;
     private final Init init;
     private @Nullable Tensor value;
+    private @Nullable Scaled frozen;
 
     Parameter(String name, Shape logicalShape, List<Slice> slices, int mine, Init init) {
         this.name = name;
@@ -103,6 +105,22 @@ public final class Parameter {
     /// @throws IllegalStateException before [Weights#allocate]
     public Tensor gradient() {
         return sink().gradient();
+    }
+
+    /// The low-precision value of one of [Weights#frozen].
+    ///
+    /// @throws IllegalStateException before [#freeze]
+    public Scaled frozen() {
+        if (frozen == null) {
+            throw new IllegalStateException(
+                    "parameter '" + name + "' has no frozen value; load one, it cannot be initialised");
+        }
+        return frozen;
+    }
+
+    /// Gives one of [Weights#frozen] its value, of [#shape].
+    public void freeze(Scaled value) {
+        frozen = value;
     }
 
     Tensor.Sink sink() {

@@ -2,7 +2,9 @@ package io.jacquard.nn;
 
 import io.jacquard.group.Group;
 import io.jacquard.group.SoloGroup;
+import io.jacquard.ops.DelayedScales;
 import io.jacquard.ops.Ops;
+import io.jacquard.ops.Recipe;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
@@ -81,8 +83,11 @@ public final class Weights {
 
     private static final class Model {
         final Map<String, Parameter> parameters = new LinkedHashMap<>();
+        final Map<String, Parameter> frozen = new LinkedHashMap<>();
         final Map<String, Part> parts = new LinkedHashMap<>();
         final int shards;
+        final Precision precision;
+        final @Nullable DelayedScales delayed;
         boolean bound;
 
         /// By name; made when first asked for, forgotten with each declaration.
@@ -101,8 +106,10 @@ public final class Weights {
         @Nullable
         Tensor gradients;
 
-        Model(int shards) {
+        Model(int shards, Precision precision) {
             this.shards = shards;
+            this.precision = precision;
+            delayed = precision.recipe().isDelayed() ? new DelayedScales() : null;
         }
 
         Map<String, Segment> segments() {
@@ -154,6 +161,7 @@ public final class Weights {
     private final Model model;
     private final String path;
     private final String segment;
+    private final Recipe recipe;
 
     /// Empty, for one model.
     public Weights() {
@@ -165,21 +173,29 @@ public final class Weights {
     ///
     /// @throws IllegalArgumentException if `shards` is not positive
     public Weights(int shards) {
+        this(shards, Precision.DTYPE);
+    }
+
+    /// As [#Weights(int)], for a model whose linear layers multiply in this precision.
+    ///
+    /// @throws IllegalArgumentException if `shards` is not positive
+    public Weights(int shards, Precision precision) {
         if (shards < 1) {
             throw new IllegalArgumentException("weights: " + shards + " shards; expected at least 1");
         }
-        this(new Model(shards), "", "");
+        this(new Model(shards, precision), "", "", Recipe.DTYPE);
     }
 
-    private Weights(Model model, String path, String segment) {
+    private Weights(Model model, String path, String segment, Recipe recipe) {
         this.model = model;
         this.path = path;
         this.segment = segment;
+        this.recipe = recipe;
     }
 
     /// The same weights, with names below `name`.
     public Weights in(String name) {
-        return new Weights(model, path + name + ".", segment);
+        return new Weights(model, path + name + ".", segment, recipe);
     }
 
     /// The same weights, with names below `index`: `in("h").in(3)` is `h.3.`.
@@ -197,6 +213,28 @@ public final class Weights {
         return segment(name, ALONE, true);
     }
 
+    /// The same weights, for block `layer` of `layers`: its linear layers multiply as the model's [Precision] says.
+    Weights layer(int layer, int layers) {
+        return new Weights(model, path, segment, model.precision.of(layer, layers));
+    }
+
+    /// How linear layers that are declared here multiply.
+    Recipe recipe() {
+        return recipe;
+    }
+
+    /// Room for the scales of one more linear layer; null where the recipe here needs none of steps before.
+    DelayedScales.@Nullable Layer delayedLayer() {
+        return recipe.isDelayed() && model.delayed != null
+                ? model.delayed.layer(path.substring(0, path.length() - 1))
+                : null;
+    }
+
+    /// The scales that go from step to step, which [#allocate] gives memory; null where the precision has none.
+    public @Nullable DelayedScales delayedScales() {
+        return model.delayed;
+    }
+
     /// As [#segment], for parameters that all ranks of `holders` hold, while each writes a part of their gradient:
     /// the gradient is the sum over them.
     public Weights copies(String name, Group holders) {
@@ -205,7 +243,7 @@ public final class Weights {
 
     private Weights segment(String name, Group holders, boolean isBlock) {
         model.parts.computeIfAbsent(name, _ -> new Part(holders, isBlock));
-        return new Weights(model, path, name);
+        return new Weights(model, path, name, recipe);
     }
 
     /// The path of `name` here, as an integer: the site of random numbers (dropout, initialisation). It is
@@ -229,8 +267,13 @@ public final class Weights {
             throw new IllegalStateException("weights: '" + path + name + "' is declared after allocate()");
         }
         Parameter p = new Parameter(path + name, logical, slices, mine, init);
-        if (model.parameters.putIfAbsent(p.name(), p) != null) {
+        boolean isFrozen = recipe.isFrozen() && logical.rank() == 2;
+        if (model.frozen.containsKey(p.name())
+                || (isFrozen ? model.frozen : model.parameters).putIfAbsent(p.name(), p) != null) {
             throw new IllegalArgumentException("weights: '" + p.name() + "' is declared twice");
+        }
+        if (isFrozen) {
+            return p;
         }
         Part part = model.parts.computeIfAbsent(segment, _ -> new Part(ALONE, false));
         part.parameters.add(p);
@@ -255,6 +298,9 @@ public final class Weights {
         Tensor g = Tensor.zeros(flat, gradients).named("gradients"); // the gaps stay zero: they count in no norm
         model.values = v;
         model.gradients = g;
+        if (model.delayed != null) {
+            model.delayed.allocate();
+        }
         for (Segment s : segments()) {
             bind(s, v.slice(s.offset(), s.shape()), g.slice(s.offset(), s.shape()));
             initialise(s, seed);
@@ -374,6 +420,12 @@ public final class Weights {
     /// All parameters in the order of declaration.
     public List<Parameter> parameters() {
         return List.copyOf(model.parameters.values());
+    }
+
+    /// The matrices of a [Recipe#INT4_GROUP] precision: no parameters, since nothing changes them, and without a
+    /// value until [Parameter#freeze].
+    public List<Parameter> frozen() {
+        return List.copyOf(model.frozen.values());
     }
 
     /// The parameter of this full path.

@@ -32,7 +32,7 @@ record Linear(
         return y.from(new Linear(x, weight, bias, pre));
     }
 
-    private static Tensor result(Tensor x, Tensor weight, @Nullable Tensor bias) {
+    static Tensor result(Tensor x, Tensor weight, @Nullable Tensor bias) {
         Checks.sameDType("linear", x, weight);
         Checks.rank("linear", weight, 2);
         if (x.shape().last() != weight.shape().last()) {
@@ -52,7 +52,7 @@ record Linear(
         return inputs(x, weight, bias);
     }
 
-    private static List<Tensor> inputs(Tensor x, Tensor weight, @Nullable Tensor bias) {
+    static List<Tensor> inputs(Tensor x, Tensor weight, @Nullable Tensor bias) {
         List<Tensor> list = new ArrayList<>(List.of(x, weight));
         if (bias != null) {
             list.add(bias);

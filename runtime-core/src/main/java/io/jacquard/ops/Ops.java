@@ -5,6 +5,7 @@ import io.jacquard.group.SoloGroup;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Scaled;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -40,6 +41,38 @@ public final class Ops {
     /// where no gradient is recorded.
     public static Tensor linearGelu(Tensor x, Tensor weight, @Nullable Tensor bias) {
         return Linear.gelu(x, weight, bias);
+    }
+
+    /// [#linear], or where `gelu` [#linearGelu], whose products are those of a scaled `recipe`; `delayed` has its
+    /// scales where these are of steps before. 8-bit products on a device want sizes that are multiples of 16.
+    ///
+    /// **Memory**: a transposed 8-bit copy of `x` and of the weight until backward has run.
+    ///
+    /// @throws IllegalArgumentException if the recipe is not scaled, or lacks its scales
+    public static Tensor linear(
+            Tensor x,
+            Tensor weight,
+            @Nullable Tensor bias,
+            boolean gelu,
+            Recipe recipe,
+            DelayedScales.@Nullable Layer delayed) {
+        if (!recipe.isScaled() || recipe.isDelayed() != (delayed != null)) {
+            throw new IllegalArgumentException("linear: recipe " + recipe.label()
+                    + (recipe.isScaled() ? delayed == null ? " needs" : " has no use for" : " is not a scaled one;")
+                    + (recipe.isScaled() ? " delayed scales" : " use linear, fakeQuantize or frozenLinear"));
+        }
+        return ScaledLinear.of(x, weight, bias, gelu, recipe, delayed);
+    }
+
+    /// `x[..., i] · weight[o, i]ᵀ + bias[o]` with a weight of I4 or I8 in groups of a row, which gets no gradient.
+    public static Tensor frozenLinear(Tensor x, Scaled weight, @Nullable Tensor bias) {
+        return FrozenLinear.of(x, weight, bias);
+    }
+
+    /// The matrix `x` rounded to `type` and back, by scales of `blocks`, not of the whole; its gradient is that of
+    /// `x`.
+    public static Tensor fakeQuantize(Tensor x, DType type, Scaled.Blocks blocks) {
+        return FakeQuantize.of(x, type, blocks);
     }
 
     /// `x + y`, of one shape.

@@ -6,8 +6,10 @@ import io.jacquard.nn.Decoder;
 import io.jacquard.nn.DecoderConfig;
 import io.jacquard.nn.Partition;
 import io.jacquard.nn.Pass;
+import io.jacquard.nn.Precision;
 import io.jacquard.nn.Slice;
 import io.jacquard.nn.Weights;
+import io.jacquard.ops.DelayedScales;
 import io.jacquard.optim.Shards;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
@@ -30,16 +32,26 @@ public record MeshModel(Mesh mesh, Decoder decoder, Shards shards, DType dtype) 
     /// @param shards stage of ZeRO, and whether sums of gradients begin during backward
     /// @param values dtype of the weights
     /// @param gradients dtype of their gradients
-    public record Plan(int chunks, Shards.Plan shards, DType values, DType gradients) {}
+    /// @param precision that of the products in linear layers
+    public record Plan(int chunks, Shards.Plan shards, DType values, DType gradients, Precision precision) {
+        /// Products as their operands are.
+        public Plan(int chunks, Shards.Plan shards, DType values, DType gradients) {
+            this(chunks, shards, values, gradients, Precision.DTYPE);
+        }
+    }
 
     /// Declares this rank's part of the model and gives it memory in the current scope. All ranks must call.
     ///
     /// @throws IllegalArgumentException if there are more parts than the model can be divided into
     public static MeshModel of(DecoderConfig config, Mesh mesh, Plan plan, long seed) {
-        Weights weights = new Weights(mesh.data().size());
+        Weights weights = new Weights(mesh.data().size(), plan.precision);
         Decoder decoder = Decoder.of(config, weights, partition(config, mesh, plan.chunks));
         var ranks = new Shards.Ranks(mesh.data(), mesh.world());
         Shards shards = Shards.allocate(weights, ranks, plan.shards, plan.values, plan.gradients, seed);
+        DelayedScales delayed = weights.delayedScales();
+        if (delayed != null) {
+            delayed.allocate();
+        }
         return new MeshModel(mesh, decoder, shards, plan.values);
     }
 

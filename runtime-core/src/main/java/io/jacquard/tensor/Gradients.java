@@ -21,6 +21,7 @@ public final class Gradients {
     private final PriorityQueue<Tensor> order = new PriorityQueue<>((a, b) -> Long.compare(b.id(), a.id()));
     private final @Nullable Deque<Late> late;
     private List<Tensor> ofNode = List.of();
+    private final List<Tensor> temporaries = new ArrayList<>();
 
     /// @param late where the writers of weights go; null: none is put off
     private Gradients(@Nullable Deque<Late> late) {
@@ -66,6 +67,12 @@ public final class Gradients {
         if (t != null) {
             writer.write(t.tensor, t.beta);
         }
+    }
+
+    /// For the node that is visited: `tensors`, made in its backward, are freed after it, and where a writer that
+    /// was put off names them, after that.
+    public void temporary(List<Tensor> tensors) {
+        temporaries.addAll(tensors);
     }
 
     /// The target for the gradient of `input`, for kernels that write several at once; null when nobody wants it.
@@ -233,6 +240,8 @@ public final class Gradients {
             node.backward(dt, this);
             t.storage().graphUses--;
             node.saved().forEach(s -> freeIfUnused(s.storage(), "was saved for backward and freed by it"));
+            temporaries.forEach(s -> freeIfUnused(s.storage(), "was made by backward for one operation"));
+            temporaries.clear();
         }
         for (Tensor w : wanted) {
             if (w == t) {

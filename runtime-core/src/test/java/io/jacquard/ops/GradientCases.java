@@ -4,6 +4,7 @@ import io.jacquard.group.Group;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Scaled;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -79,6 +80,7 @@ final class GradientCases {
                         shape(3, 4),
                         shape(5, 4),
                         shape(5)),
+                of("frozenLinear", in -> Ops.frozenLinear(in.get(0), frozen(), in.get(1)), shape(3, 4), shape(5)),
                 of("linear, gelu", in -> Ops.linearGelu(in.get(0), in.get(1), null), shape(2, 4), shape(5, 4)),
                 of(
                         "linear with bias, gelu",
@@ -89,6 +91,18 @@ final class GradientCases {
         list.addAll(blocks());
         list.addAll(groups());
         return list;
+    }
+
+    /// A weight `[5, 4]` of four bits.
+    private static Scaled frozen() {
+        float[] values = new float[20];
+        for (int i = 0; i < 20; i++) {
+            values[i] = (i * 7 % 11 - 5) / 4f;
+        }
+        Scaled w = Scaled.empty(5, 4, DType.I4, Scaled.Blocks.ROWS);
+        Tensor from = Tensor.of(Shape.of(5, 4), values);
+        from.kernels().quantize(w, null, from);
+        return w;
     }
 
     private static List<Case> blocks() {

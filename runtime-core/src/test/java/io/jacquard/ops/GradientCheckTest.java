@@ -259,7 +259,11 @@ final class GradientCheckTest {
         }
         Set<Class<?>> nodes = nodes();
         assertFalse(nodes.isEmpty());
-        assertEquals(Set.of(), minus(nodes, covered), "operations without a gradient check");
+        // what rounds has no gradient that differences could find: ScaledLinearTest
+        assertEquals(
+                Set.of(ScaledLinear.class, FakeQuantize.class),
+                minus(nodes, covered),
+                "operations without a gradient check");
     }
 
     private static Set<Class<?>> minus(Set<Class<?>> all, Set<Class<?>> some) {

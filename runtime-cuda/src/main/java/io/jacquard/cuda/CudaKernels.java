@@ -1,9 +1,11 @@
 package io.jacquard.cuda;
 
 import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
+import io.jacquard.tensor.spi.Scaled;
 import org.jspecify.annotations.Nullable;
 
 /// Hands each operation to its family.
@@ -12,6 +14,9 @@ final class CudaKernels implements Kernels, AutoCloseable {
     private final PointwiseKernels pointwise;
     private final MatmulChoice matmul;
     private final ReduceKernels reduce;
+    private final QuantizeKernels quantize;
+    private final ScaledKernels scaled;
+    private final WeightsKernels weights;
     private final NormKernels norm;
     private final AttentionKernels attention;
     private final RopeKernels rope;
@@ -21,8 +26,12 @@ final class CudaKernels implements Kernels, AutoCloseable {
     CudaKernels(Launcher launcher) {
         moving = new MovingKernels(launcher);
         pointwise = new PointwiseKernels(launcher);
-        matmul = MatmulChoice.open(launcher, new MatmulKernels(launcher), pointwise);
+        MatmulKernels products = new MatmulKernels(launcher);
+        matmul = MatmulChoice.open(launcher, products, pointwise);
         reduce = new ReduceKernels(launcher);
+        quantize = new QuantizeKernels(launcher);
+        scaled = new ScaledKernels(launcher);
+        weights = new WeightsKernels(launcher, quantize, products);
         norm = new NormKernels(launcher);
         attention = new AttentionKernels(launcher);
         rope = new RopeKernels(launcher);
@@ -127,6 +136,43 @@ final class CudaKernels implements Kernels, AutoCloseable {
     @Override
     public void sum(Tensor out, Tensor x) {
         reduce.sum(out, x);
+    }
+
+    // ---- low precision
+
+    @Override
+    public void absMax(Tensor amax, Tensor x, float beta) {
+        quantize.absMax(amax, x, beta);
+    }
+
+    @Override
+    public void scaleOf(Tensor scale, Tensor amax, DType type) {
+        quantize.scaleOf(scale, amax, type);
+    }
+
+    @Override
+    public void quantize(@Nullable Scaled out, @Nullable Scaled transposed, Tensor x) {
+        quantize.quantize(out, transposed, x);
+    }
+
+    @Override
+    public void dequantize(Tensor out, Scaled x) {
+        quantize.dequantize(out, x);
+    }
+
+    @Override
+    public void matmulScaled(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue) {
+        scaled.matmul(out, a, b, beta, epilogue);
+    }
+
+    @Override
+    public void matmulWeights(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue) {
+        weights.matmul(out, x, w, transposed, beta, epilogue);
+    }
+
+    @Override
+    public void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest) {
+        quantize.delayScales(scales, history, amax, largest);
     }
 
     // ---- norms

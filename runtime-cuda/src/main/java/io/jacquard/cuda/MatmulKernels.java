@@ -12,12 +12,8 @@ import io.jacquard.tensor.spi.Epilogue;
 /// cuBLASLt is up to [MatmulChoice].
 final class MatmulKernels {
     // bits of the kernels' parameter `flags`, as in gemm.cuh
-    private static final int FLOAT_OUT = 1;
     private static final int TRANS_A = 2;
     private static final int TRANS_B = 4;
-    private static final int ACCUMULATE = 8;
-
-    private static final int FINISH_THREADS = 256;
 
     /// Bytes of a row of a tile in shared memory, and how they are swizzled: 64 elements of 16 bits.
     private static final int BOX_BYTES = 128;
@@ -29,7 +25,7 @@ final class MatmulKernels {
     /// By tile, then by transpositions (b + 2 a; one entry for SIMT, which takes them at run time), then by dtype.
     private final Kernel[][][] kernels = new Kernel[Tile.values().length][][];
 
-    private final Kernel[] finish;
+    private final MatmulResults results;
     private final MatmulPlan.Chooser chooser;
 
     // of the tensor map in the making
@@ -44,7 +40,7 @@ final class MatmulKernels {
     MatmulKernels(Launcher launcher, MatmulPlan.Chooser chooser) {
         this.launcher = launcher;
         this.chooser = chooser;
-        this.finish = launcher.floats("gemm_finish");
+        this.results = new MatmulResults(launcher);
         for (Tile tile : Tile.values()) {
             boolean forBoth = tile == Tile.MMA_64 || tile == Tile.TMA_128;
             kernels[tile.ordinal()] = switch (tile.path) {
@@ -78,36 +74,57 @@ final class MatmulKernels {
         int n = out.shape().last();
         int m = Math.toIntExact(out.size() / n);
         int k = ta ? Math.toIntExact(a.size() / m) : a.shape().last();
-        DType dtype = a.dtype();
+        MatmulPlan plan = plan(m, n, k, a, ta, b.address(), tb);
+        matmul(plan, out, address, a, ta, b, b.address(), tb, beta, epilogue, m, n, k);
+    }
+
+    /// The product with weights `w` that have been made floats like those of `a` and lie in the workspace, at
+    /// `dense`: not split, since the sums of splits would lie there, too.
+    void matmulDense(Tensor out, Tensor a, Tensor w, long dense, boolean tb, float beta, Epilogue epilogue) {
+        int n = out.shape().last();
+        int m = Math.toIntExact(out.size() / n);
+        int k = a.shape().last();
+        MatmulPlan plan = new MatmulPlan(plan(m, n, k, a, false, dense, tb).tile(), 1);
+        matmul(plan, out, out.address(), a, false, w, dense, tb, beta, epilogue, m, n, k);
+    }
+
+    private MatmulPlan plan(int m, int n, int k, Tensor a, boolean ta, long b, boolean tb) {
+        boolean f32 = a.dtype() == DType.F32;
         boolean loadable =
-                dtype != DType.F32 && isAligned(a) && isAligned(b) && (ta ? m : k) % 8 == 0 && (tb ? k : n) % 8 == 0;
-        MatmulPlan plan = chooser.plan(m, n, k, dtype == DType.F32, loadable, ta && tb);
-        long partial = plan.splits() == 1 ? 0 : launcher.workspace(4L * plan.splits() * m * n);
-        int flags = (ta ? TRANS_A : 0)
-                | (tb ? TRANS_B : 0)
-                | (beta == 0 ? 0 : ACCUMULATE)
-                | (out.dtype() == DType.F32 && dtype != DType.F32 ? FLOAT_OUT : 0);
+                !f32 && a.address() % 16 == 0 && b % 16 == 0 && (ta ? m : k) % 8 == 0 && (tb ? k : n) % 8 == 0;
+        return chooser.plan(m, n, k, f32, loadable, ta && tb);
+    }
+
+    private void matmul(
+            MatmulPlan plan,
+            Tensor out,
+            long address,
+            Tensor a,
+            boolean ta,
+            Tensor b,
+            long bAddress,
+            boolean tb,
+            float beta,
+            Epilogue epilogue,
+            int m,
+            int n,
+            int k) {
+        DType dtype = a.dtype();
+        long partial = results.workspace(plan.splits(), m, n);
+        int flags = (ta ? TRANS_A : 0) | (tb ? TRANS_B : 0) | MatmulResults.flags(out, dtype, beta);
         Tile tile = plan.tile();
         int transpositions = tile.path == Path.SIMT ? 0 : (ta ? 2 : 0) + (tb ? 1 : 0);
         launcher.start(kernels[tile.ordinal()][transpositions][dtype.ordinal()]);
         if (tile.path == Path.TMA) {
-            operand(a, ta ? m : k, ta ? k : m, ta ? BOX : tile.height);
-            operand(b, tb ? k : n, tb ? n : k, tb ? tile.width : BOX);
+            operand(dtype, a.address(), ta ? m : k, ta ? k : m, ta ? BOX : tile.height);
+            operand(dtype, bAddress, tb ? k : n, tb ? n : k, tb ? tile.width : BOX);
         }
-        launcher.tensor(out, address)
-                .tensor(epilogue.bias())
-                .tensor(epilogue.preActivation())
-                .pointer(partial)
-                .int32(m)
-                .int32(n)
-                .int32(flags);
-        run(plan, a, b, m, n, k);
-        if (plan.splits() > 1) {
-            finish(plan, out, address, epilogue, partial, m, n, flags, dtype);
-        }
+        results.put(out, address, epilogue, partial, m, n, flags);
+        run(plan, a, b, bAddress, m, n, k);
+        results.finish(plan.splits(), dtype, out, address, epilogue, partial, m, n, flags);
     }
 
-    private void run(MatmulPlan plan, Tensor a, Tensor b, int m, int n, int k) {
+    private void run(MatmulPlan plan, Tensor a, Tensor b, long bAddress, int m, int n, int k) {
         Tile tile = plan.tile();
         int tiles = tile.count(m, n);
         if (tile.path == Path.TMA) {
@@ -118,46 +135,19 @@ final class MatmulKernels {
                     .run(Math.min(items, launcher.multiprocessors()), 1, 1, tile.threads, tile.sharedBytes);
         } else {
             launcher.tensor(a)
-                    .tensor(b)
+                    .tensor(b, bAddress)
                     .int32(k)
                     .int32(plan.splits())
                     .run(tiles, plan.splits(), 1, tile.threads, tile.sharedBytes);
         }
     }
 
-    /// Adds up the partial sums, in order.
-    private void finish(
-            MatmulPlan plan,
-            Tensor out,
-            long address,
-            Epilogue epilogue,
-            long partial,
-            int m,
-            int n,
-            int flags,
-            DType dtype) {
-        launcher.start(finish[dtype.ordinal()])
-                .tensor(out, address)
-                .tensor(epilogue.bias())
-                .tensor(epilogue.preActivation())
-                .pointer(partial)
-                .int32(m)
-                .int32(n)
-                .int32(flags)
-                .int32(plan.splits())
-                .run(launcher.blocks((long) m * n), FINISH_THREADS);
-    }
-
-    private void operand(Tensor x, int inner, int outer, int rows) {
+    private void operand(DType dtype, long address, int inner, int outer, int rows) {
         sizes[0] = inner;
         sizes[1] = outer;
         strides[0] = 2L * inner;
         box[0] = BOX;
         box[1] = rows;
-        launcher.tensorMap(x.dtype(), x.address(), sizes, strides, box, BOX_BYTES);
-    }
-
-    private static boolean isAligned(Tensor x) {
-        return x.address() % 16 == 0;
+        launcher.tensorMap(dtype, address, sizes, strides, box, BOX_BYTES);
     }
 }

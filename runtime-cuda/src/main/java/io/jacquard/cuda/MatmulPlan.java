@@ -87,7 +87,8 @@ record MatmulPlan(Tile tile, int splits) {
             }
             int most = Math.clamp(ceilDiv(k, tile.depth), 1, MOST_SPLITS);
             for (int splits = 1; splits <= most; splits++) {
-                double clocks = clocks(tile, m, n, k, splits, multiprocessors);
+                double clocks =
+                        clocks(tile.height, tile.width, tile.depth, tile.rate, m, n, k, splits, multiprocessors);
                 if (clocks < least) {
                     least = clocks;
                     best = tile;
@@ -112,16 +113,32 @@ record MatmulPlan(Tile tile, int splits) {
 
     /// The time of the busiest multiprocessor: whole waves of tiles, since a wave that is not full takes as long as
     /// one that is. That is what decides between a large tile and a small one, and for splitting.
-    private static double clocks(Tile tile, int m, int n, int k, int splits, int multiprocessors) {
-        long blocks = (long) tile.count(m, n) * splits;
+    private static double clocks(
+            int height, int width, int depth, double rate, int m, int n, int k, int splits, int multiprocessors) {
+        long blocks = (long) ceilDiv(m, height) * ceilDiv(n, width) * splits;
         long waves = (blocks + multiprocessors - 1) / multiprocessors;
-        double steps = (double) ceilDiv(ceilDiv(k, tile.depth), splits) * tile.depth;
-        double clocks = waves * (tile.height * tile.width * steps / tile.rate + FILL_CLOCKS);
+        double steps = (double) ceilDiv(ceilDiv(k, depth), splits) * depth;
+        double clocks = waves * (height * width * steps / rate + FILL_CLOCKS);
         if (splits > 1) {
             double bytes = 8.0 * m * n * splits;
             clocks += LAUNCH_CLOCKS + bytes / (PARTIAL_BYTES_PER_CLOCK * multiprocessors);
         }
         return clocks;
+    }
+
+    /// The number of splits that is fastest by the same estimate, for the one tile that a product may take.
+    static int splits(int height, int width, int depth, double rate, int m, int n, int k, int multiprocessors) {
+        int most = Math.clamp(ceilDiv(k, depth), 1, MOST_SPLITS);
+        int best = 1;
+        double least = Double.POSITIVE_INFINITY;
+        for (int splits = 1; splits <= most; splits++) {
+            double clocks = clocks(height, width, depth, rate, m, n, k, splits, multiprocessors);
+            if (clocks < least) {
+                least = clocks;
+                best = splits;
+            }
+        }
+        return best;
     }
 
     private static int ceilDiv(int x, int y) {

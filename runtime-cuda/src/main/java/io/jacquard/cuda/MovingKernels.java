@@ -35,6 +35,7 @@ final class MovingKernels {
         this.launcher = launcher;
         this.fill = launcher.types("fill");
         this.cast = Arrays.stream(DType.values())
+                .filter(from -> from != DType.I4) // the last: without a scale it is of no use
                 .map(from -> launcher.types("cast_" + from.name().toLowerCase(Locale.ROOT)))
                 .toArray(Kernel[][]::new);
         this.copy = launcher.types("copy");

@@ -174,7 +174,7 @@ public final class NcclGroup implements Group {
             case BF16 -> Nccl.BFLOAT16;
             case F16 -> Nccl.FLOAT16;
             case I32 -> Nccl.INT32;
-            case U8 -> Nccl.UINT8;
+            case U8, F8E4M3, F8E5M2, I8, I4 -> Nccl.UINT8; // moved, never added up
         };
     }
 

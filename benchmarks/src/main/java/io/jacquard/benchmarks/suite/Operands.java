@@ -48,6 +48,8 @@ public final class Operands {
                 case F16 -> Float.float16ToFloat(host.get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i));
                 case I32 -> host.get(ValueLayout.JAVA_INT_UNALIGNED, 4L * i);
                 case U8 -> bytes[i] & 0xFF;
+                case F8E4M3, F8E5M2, I8, I4 ->
+                    throw new IllegalArgumentException("read: " + t + " means nothing without its scales");
             };
         }
         return values;

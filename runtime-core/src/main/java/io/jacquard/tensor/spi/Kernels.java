@@ -1,5 +1,6 @@
 package io.jacquard.tensor.spi;
 
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -11,15 +12,17 @@ import org.jspecify.annotations.Nullable;
 /// (overwrite, whatever was there) or 1 (accumulate). Statistics (`mean`, `rstd`, `lse`, losses) are F32.
 /// `[n, c]` means any leading dimensions flattened to n rows. Where an output is a weight's gradient (`matmul`,
 /// `sumRows`, `dWeight`, `dBias`, `dTable`) or the result of `axpby`, it may be F32 while the other operands are BF16
-/// or F16.
+/// or F16. Low-precision types are in [Scaled] matrices and in `cast` alone.
 public interface Kernels {
 
     // ---- moving and filling
 
-    /// `out = value`, any dtype (I32 and U8 take the truncated value).
+    /// `out = value`, any dtype that is not low precision (I32 and U8 take the truncated value).
     void fill(Tensor out, float value);
 
-    /// Converts between any two dtypes; floats to bf16/f16 round to nearest even.
+    /// Converts between any two dtypes that are not low precision, and between floats and F8E4M3, F8E5M2 and I8.
+    /// Floats round to nearest even. To low precision finite values saturate; infinities become NaN where the type
+    /// has none (F8E4M3), and saturate in I8, where NaN becomes 0.
     void cast(Tensor out, Tensor x);
 
     /// `out[i] = x[j] + beta * out[i]` over an index space of `sizes`; `i` and `j` are offsets plus strides, in
@@ -84,6 +87,39 @@ public interface Kernels {
 
     /// `out[0]` (F32) = sum of all elements.
     void sum(Tensor out, Tensor x);
+
+    // ---- low precision
+
+    /// What of `x` is largest, for one scale of all of it: `amax[0] = max(beta * amax[0], |x[i]|)`, F32; NaN where
+    /// an element is, infinite where one is (the order is that of the bits without the sign).
+    void absMax(Tensor amax, Tensor x, float beta);
+
+    /// The scale that maps `amax[0]` to the largest value of `type`: `scale[0] = max(amax[0] / largest, 2^-126)`.
+    void scaleOf(Tensor scale, Tensor amax, DType type);
+
+    /// Low-precision copies of `x[n, c]`, floats: `out` `[n, c]` and `transposed` `[c, n]` (not of I4), either of
+    /// which may be null. Without zeros. Blocks that are a whole matrix have their scale already; others receive
+    /// that of [#scaleOf] of their elements. Then `value = x * (1 / scale)`, both rounded to F32, and rounded as by
+    /// [#cast]. All backends give the same bits.
+    void quantize(@Nullable Scaled out, @Nullable Scaled transposed, Tensor x);
+
+    /// `out[n, c] = (x - zeros) * scales`, floats.
+    void dequantize(Tensor out, Scaled x);
+
+    /// `out[m, n] = a[m, k] b[n, k]^T + beta * out`, then the epilogue; of one integer type or both of 8-bit
+    /// floating point, without zeros. Blocks are of whole rows or of 128 columns. Sums of a block's products are in
+    /// F32 (I32 of integers); those of blocks, with their scales, in F32.
+    void matmulScaled(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue);
+
+    /// Products with frozen weights `[n, k]` of I4 or I8 in groups of a row, with zeros only of I4: `out[m, n] =
+    /// x[m, k] w^T`, or, where not `transposed`, `out[m, k] = x[m, n] w`; `+ beta * out`, then the epilogue. `x`
+    /// and `out` are floats; a device may round the weights to the type of `x`.
+    void matmulWeights(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue);
+
+    /// Delayed scaling of `n` tensors (Micikevicius et al., arXiv:2209.05433): `history`, F32 `[n, h]`, moves on by
+    /// one and receives `amax` `[n]`, which starts again at 0; `scales` `[n]` become those of the largest finite
+    /// value there, and stay where all are 0. `largest` `[n]` is that of each one's type.
+    void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest);
 
     // ---- norms
 

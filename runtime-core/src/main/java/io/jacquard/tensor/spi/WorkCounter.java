@@ -35,6 +35,10 @@ final class WorkCounter implements Kernels {
         return sum;
     }
 
+    private static long bytes(@Nullable Scaled matrix) {
+        return matrix == null ? 0 : matrix.bytes();
+    }
+
     /// Written, and read before where it accumulates.
     private static long written(@Nullable Tensor out, float beta) {
         return (beta == 0f ? 1 : 2) * bytes(out);
@@ -176,6 +180,57 @@ final class WorkCounter implements Kernels {
     @Override
     public void sum(Tensor out, Tensor x) {
         streams(bytes(out, x), x.size());
+    }
+
+    // ---- low precision; a matrix is its values, scales and zeros
+
+    /// n s; n
+    @Override
+    public void absMax(Tensor amax, Tensor x, float beta) {
+        streams(bytes(x) + written(amax, beta), x.size());
+    }
+
+    /// 8; 1
+    @Override
+    public void scaleOf(Tensor scale, Tensor amax, DType type) {
+        streams(bytes(scale, amax), 1);
+    }
+
+    /// n s and each copy; n for each copy
+    @Override
+    public void quantize(@Nullable Scaled out, @Nullable Scaled transposed, Tensor x) {
+        int copies = (out == null ? 0 : 1) + (transposed == null ? 0 : 1);
+        streams(bytes(x) + bytes(out) + bytes(transposed), copies * x.size());
+    }
+
+    /// n s and the matrix; n
+    @Override
+    public void dequantize(Tensor out, Scaled x) {
+        streams(bytes(out) + bytes(x), out.size());
+    }
+
+    /// Both matrices + (1 + beta) m n s of out, and the epilogue's operands; 2 m n k
+    @Override
+    public void matmulScaled(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue) {
+        multiplies(
+                bytes(a) + bytes(b) + bytes(epilogue.bias(), epilogue.preActivation()) + written(out, beta),
+                2 * out.size() * a.columns(),
+                a.type());
+    }
+
+    /// x and the weights + (1 + beta) of out, and the epilogue's operands; 2 m n k
+    @Override
+    public void matmulWeights(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue) {
+        multiplies(
+                bytes(x, epilogue.bias(), epilogue.preActivation()) + bytes(w) + written(out, beta),
+                2 * out.size() * last(x),
+                x.dtype());
+    }
+
+    /// 8 n h + 16 n; n h
+    @Override
+    public void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest) {
+        streams(2 * bytes(history, amax) + bytes(scales, largest), history.size());
     }
 
     // ---- norms

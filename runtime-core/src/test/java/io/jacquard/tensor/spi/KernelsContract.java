@@ -40,6 +40,7 @@ public abstract class KernelsContract {
         TokenCases.into(table);
         PartCases.into(table);
         OptimizerCases.into(table);
+        LowPrecisionCases.into(table);
         RandomCases.into(table);
         SpecialCases.into(table);
         return table.cases;

@@ -16,7 +16,15 @@ public final class Numbers {
             case F16 -> Float.float16ToFloat(Float.floatToFloat16((float) value));
             case I32 -> (int) value;
             case U8 -> ((int) value) & 0xff;
+            case F8E4M3 -> SmallFloat.E4M3.round((float) value);
+            case F8E5M2 -> SmallFloat.E5M2.round((float) value);
+            case I8 -> integer(value, -127, 127);
+            case I4 -> integer(value, -8, 7);
         };
+    }
+
+    private static double integer(double value, int least, int most) {
+        return Double.isNaN(value) ? 0 : (int) Math.clamp(Math.rint((float) value), least, most);
     }
 
     /// The distance between neighbouring values of `dtype` at `value`.
@@ -26,7 +34,9 @@ public final class Numbers {
             case F32 -> Math.ulp((float) Math.min(v, Float.MAX_VALUE));
             case BF16 -> spacing(v, 7, -126);
             case F16 -> spacing(v, 10, -14);
-            case I32, U8 -> 0;
+            case F8E4M3 -> spacing(v, 3, -6);
+            case F8E5M2 -> spacing(v, 2, -14);
+            case I32, U8, I8, I4 -> 0;
         };
     }
 
@@ -54,7 +64,14 @@ public final class Numbers {
             case BF16 -> memory.setAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, index, toBf16((float) value));
             case F16 -> memory.setAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, index, Float.floatToFloat16((float) value));
             case I32 -> memory.setAtIndex(ValueLayout.JAVA_INT_UNALIGNED, index, (int) value);
-            case U8 -> memory.set(ValueLayout.JAVA_BYTE, index, (byte) (int) value);
+            case U8, I8 -> memory.set(ValueLayout.JAVA_BYTE, index, (byte) (int) value);
+            case F8E4M3 -> memory.set(ValueLayout.JAVA_BYTE, index, SmallFloat.E4M3.bits(value));
+            case F8E5M2 -> memory.set(ValueLayout.JAVA_BYTE, index, SmallFloat.E5M2.bits(value));
+            case I4 -> {
+                int shift = 4 * (int) (index % 2);
+                int other = memory.get(ValueLayout.JAVA_BYTE, index / 2) & 0xf0 >> shift;
+                memory.set(ValueLayout.JAVA_BYTE, index / 2, (byte) (other | ((int) value & 15) << shift));
+            }
         }
     }
 
@@ -65,6 +82,13 @@ public final class Numbers {
             case F16 -> Float.float16ToFloat(memory.getAtIndex(ValueLayout.JAVA_SHORT_UNALIGNED, index));
             case I32 -> memory.getAtIndex(ValueLayout.JAVA_INT_UNALIGNED, index);
             case U8 -> Byte.toUnsignedInt(memory.get(ValueLayout.JAVA_BYTE, index));
+            case F8E4M3 -> SmallFloat.E4M3.value(memory.get(ValueLayout.JAVA_BYTE, index));
+            case F8E5M2 -> SmallFloat.E5M2.value(memory.get(ValueLayout.JAVA_BYTE, index));
+            case I8 -> memory.get(ValueLayout.JAVA_BYTE, index);
+            case I4 -> {
+                int two = memory.get(ValueLayout.JAVA_BYTE, index / 2);
+                yield index % 2 == 0 ? (byte) (two << 4) >> 4 : two >> 4;
+            }
         };
     }
 }

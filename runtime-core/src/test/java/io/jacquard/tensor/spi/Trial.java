@@ -99,7 +99,8 @@ final class Trial {
             this.name = name;
             this.dtype = dtype;
             int n = (int) shape.elements();
-            before = GUARD + shift.elements(operands.size(), dtype);
+            int perByte = dtype == DType.I4 ? 2 : 1;
+            before = GUARD + perByte * shift.elements(operands.size(), dtype);
             around = Tensor.empty(Shape.of(before + n + GUARD), dtype);
             tensor = around.slice(before, shape);
             start = new byte[(int) around.bytes()];

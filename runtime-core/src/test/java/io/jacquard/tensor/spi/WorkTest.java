@@ -78,6 +78,7 @@ final class WorkTest {
         moving();
         elementwise();
         products();
+        lowPrecision();
         norms();
         attention();
         tokens();
@@ -136,6 +137,37 @@ final class WorkTest {
                 k -> k.matmul(y, x, false, w, true, 0f, Epilogue.gelu(bf16(5), bf16(2, T, 5))));
         streams(2 * N * C + 2 * 4 * C, N * C, k -> k.sumRows(f32(C), x, 1f));
         streams(2 * N * C + 4, N * C, k -> k.sum(f32(1), x));
+    }
+
+    private void lowPrecision() {
+        Tensor x = bf16(N, C);
+        Scaled a = Scaled.empty(N, C, DType.F8E4M3, Scaled.Blocks.ROWS);
+        Scaled t = Scaled.empty(C, N, DType.F8E4M3, Scaled.Blocks.WHOLE);
+        Scaled b = Scaled.empty(5, C, DType.F8E4M3, Scaled.Blocks.ROWS);
+        streams(2 * N * C + 2 * 4, N * C, k -> k.absMax(f32(1), x, 1f));
+        streams(8, 1, k -> k.scaleOf(f32(1), f32(1), DType.I8));
+        streams(3 * N * C + 4 * N, N * C, k -> k.quantize(a, null, x));
+        streams(4 * N * C + 4 * N + 4, 2 * N * C, k -> k.quantize(a, t, x));
+        streams(3 * N * C + 4 * N, N * C, k -> k.dequantize(x, a));
+        assertEquals(
+                new Work(N * C + 5 * C + 4 * (N + 5) + 2 * 4 * N * 5, 2 * N * 5 * C, DType.F8E4M3),
+                Work.of(k -> k.matmulScaled(f32(N, 5), a, b, 1f, Epilogue.NONE)));
+        name(k -> k.matmulScaled(f32(N, 5), a, b, 1f, Epilogue.NONE));
+        Scaled w = new Scaled(
+                Tensor.empty(Shape.of(5, C), DType.I4),
+                f32(5, 2),
+                Tensor.empty(Shape.of(5, 2), DType.I8),
+                Scaled.Blocks.groups(4));
+        int weights = 5 * C / 2 + 5 * 2 * (4 + 1);
+        multiplies(
+                2 * (N * C + N * 5) + weights,
+                2 * N * 5 * C,
+                k -> k.matmulWeights(bf16(N, 5), x, w, true, 0f, Epilogue.NONE));
+        multiplies(
+                2 * (2 * N * C + N * 5) + weights,
+                2 * N * 5 * C,
+                k -> k.matmulWeights(x, bf16(N, 5), w, false, 1f, Epilogue.NONE));
+        streams(2 * 4 * (3 * 7 + 3) + 2 * 4 * 3, 3 * 7, k -> k.delayScales(f32(3), f32(3, 7), f32(3), f32(3)));
     }
 
     private void norms() {

@@ -65,11 +65,12 @@ final class TensorMapEncoder {
     /// `CUtensorMapDataType`.
     private static int code(DType type) {
         return switch (type) {
-            case U8 -> 0;
+            case U8, F8E4M3, F8E5M2, I8 -> 0; // bytes are bytes
             case I32 -> 3;
             case F16 -> 6;
             case F32 -> 7;
             case BF16 -> 9;
+            case I4 -> throw new IllegalArgumentException("tensor map of I4: encode its bytes as U8");
         };
     }
 

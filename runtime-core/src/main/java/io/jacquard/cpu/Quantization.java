@@ -1,0 +1,211 @@
+package io.jacquard.cpu;
+
+import io.jacquard.cpu.LowPrecision.Grid;
+import io.jacquard.tensor.DType;
+import org.jspecify.annotations.Nullable;
+
+/// Low-precision copies of matrices and their scales. What is transposed is another pass over the operand: its blocks
+/// are others.
+final class Quantization {
+    /// Rows and columns of what is transposed at once: 16 KB of elements, with whole cache lines on both sides.
+    private static final int TILE = 128;
+
+    /// A low-precision matrix as kernels see it.
+    ///
+    /// @param given whether the scale, that of all of it, is there already
+    record Copy(Operand values, Grid grid, boolean given) {}
+
+    private Quantization() {}
+
+    /// `amax[0] = max(beta * amax[0], |x|)`.
+    static void absMax(Workers workers, long amax, Operand x, float beta, long n) {
+        int chunks = Elementwise.chunks(n);
+        Lane mine = workers.borrow();
+        try {
+            long partials = mine.floats(Math.max(1, chunks));
+            workers.run(
+                    chunks,
+                    (chunk, lane) -> {
+                        long from = (long) chunk * Elementwise.CHUNK;
+                        int size = (int) Math.min(Elementwise.CHUNK, n - from);
+                        long floats = x.read(from, size, lane.floats(size));
+                        Mem.setInt(partials + 4L * chunk, LowPrecision.absMax(floats, size));
+                    },
+                    mine);
+            int most = beta == 0f ? 0 : Mem.getInt(amax);
+            for (int i = 0; i < chunks; i++) {
+                most = Math.max(most, Mem.getInt(partials + 4L * i));
+            }
+            Mem.setInt(amax, most);
+        } finally {
+            workers.giveBack(mine);
+        }
+    }
+
+    static void scaleOf(long scale, long amax, DType type) {
+        Mem.setFloat(scale, LowPrecision.scale(Mem.getInt(amax), type));
+    }
+
+    /// Both copies of `x` `[rows, columns]`, one after the other.
+    static void run(Workers workers, @Nullable Copy out, @Nullable Copy transposed, Operand x, int rows, int columns) {
+        if (out != null) {
+            straight(workers, out, x, rows, columns);
+        }
+        if (transposed != null) {
+            transposed(workers, transposed, x, rows, columns);
+        }
+    }
+
+    private static void straight(Workers workers, Copy out, Operand x, int rows, int columns) {
+        Grid g = out.grid;
+        int together = Math.min(g.rows(), TILE); // rows of a chunk: of one row of blocks, or of some part of all
+        int perChunk = together == 1 ? Math.max(1, Elementwise.CHUNK / 4 / Math.max(1, columns)) : together;
+        workers.run(Math.ceilDiv(rows, perChunk), (chunk, lane) -> {
+            long floats = lane.floats(columns);
+            int first = chunk * perChunk;
+            for (int row = first; row < Math.min(rows, first + perChunk); row += together) {
+                int last = Math.min(rows, row + together);
+                if (!out.given) {
+                    scales(out, x, row, last, columns, floats);
+                }
+                for (int r = row; r < last; r++) {
+                    line(out, x.read((long) r * columns, columns, floats), r, columns, lane);
+                }
+            }
+        });
+    }
+
+    /// The scales of one row of blocks: rows `first` to `last` of `x`.
+    private static void scales(Copy out, Operand x, int first, int last, int columns, long floats) {
+        Grid g = out.grid;
+        int down = first / g.rows();
+        for (int right = 0; right < g.across(); right++) {
+            Mem.setInt(g.scale(down, right), 0);
+        }
+        for (int r = first; r < last; r++) {
+            long row = x.read((long) r * columns, columns, floats);
+            for (int right = 0; right < g.across(); right++) {
+                int from = right * g.columns();
+                int n = Math.min(columns - from, g.columns());
+                long most = g.scale(down, right);
+                Mem.setInt(most, Math.max(Mem.getInt(most), LowPrecision.absMax(row + 4L * from, n)));
+            }
+        }
+        for (int right = 0; right < g.across(); right++) {
+            long scale = g.scale(down, right);
+            Mem.setFloat(scale, LowPrecision.scale(Mem.getInt(scale), out.values.type()));
+        }
+    }
+
+    private static void line(Copy out, long row, int r, int columns, Lane lane) {
+        Grid g = out.grid;
+        long scratch = lane.floats(Math.min(columns, g.columns()));
+        for (int right = 0; right < g.across(); right++) {
+            int from = right * g.columns();
+            int n = Math.min(columns - from, g.columns());
+            float scale = Mem.getFloat(g.scale(r / g.rows(), right));
+            long to = out.values.at((long) r * columns + from);
+            LowPrecision.quantize(out.values.type(), row + 4L * from, scale, to, n, scratch);
+        }
+    }
+
+    /// Chunks of `TILE` columns of `x`: as many rows of the copy.
+    private static void transposed(Workers workers, Copy out, Operand x, int rows, int columns) {
+        Grid g = out.grid;
+        workers.run(Math.ceilDiv(columns, TILE), (chunk, lane) -> {
+            int from = chunk * TILE;
+            int n = Math.min(TILE, columns - from);
+            long floats = lane.floats(TILE);
+            long most = lane.floats(TILE);
+            long line = lane.bytes(TILE);
+            long tile = lane.bytes((long) TILE * TILE);
+            for (int right = 0; right < g.across(); right++) {
+                int first = right * g.columns();
+                int last = (int) Math.min(rows, (long) first + g.columns());
+                Mem.zero(most, 4L * TILE);
+                for (int r = first; r < last && !out.given; r++) {
+                    LowPrecision.absMaxInto(most, x.read((long) r * columns + from, n, floats), n);
+                }
+                columnScales(out, from, n, right, most);
+                for (int r = first; r < last; r += TILE) {
+                    int height = Math.min(TILE, last - r);
+                    fill(out, x, r, height, columns, from, n, floats, most, line, tile);
+                    for (int j = 0; j < n; j++) {
+                        Mem.copy(tile + (long) j * TILE, out.values.at((long) (from + j) * rows + r), height);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Of the largest magnitudes of `n` columns from `from` on makes the inverse of each column's scale.
+    private static void columnScales(Copy out, int from, int n, int right, long most) {
+        Grid g = out.grid;
+        int together = Math.min(g.rows(), TILE);
+        for (int j = 0; j < n; j += together) {
+            int width = Math.min(together, n - j);
+            long scale = g.scale((from + j) / g.rows(), right);
+            if (!out.given) {
+                int largest = LowPrecision.absMax(most + 4L * j, width);
+                Mem.setFloat(scale, LowPrecision.scale(largest, out.values.type()));
+            }
+            for (int i = 0; i < width; i++) {
+                Mem.setFloat(most + 4L * (j + i), 1f / Mem.getFloat(scale));
+            }
+        }
+    }
+
+    /// A tile of elements, its columns one after another.
+    private static void fill(
+            Copy out,
+            Operand x,
+            int first,
+            int height,
+            int columns,
+            int from,
+            int n,
+            long floats,
+            long inverses,
+            long line,
+            long tile) {
+        for (int r = 0; r < height; r++) {
+            long row = x.read((long) (first + r) * columns + from, n, floats);
+            Elementwise.mul(floats, row, inverses, n);
+            LowPrecision.narrow(out.values.type(), floats, line, n);
+            for (int j = 0; j < n; j++) {
+                Mem.setByte(tile + (long) j * TILE + r, Mem.getByte(line + j));
+            }
+        }
+    }
+
+    /// `out = (x - zeros) * scales`.
+    static void dequantize(Workers workers, Operand out, Operand x, Grid grid, int rows, int columns) {
+        Rows.run(workers, rows, columns, (first, last, lane) -> {
+            long scratch = lane.floats(columns);
+            for (int r = (int) first; r < last; r++) {
+                long at = (long) r * columns;
+                long floats = out.target(at, scratch);
+                Convert.widen(x.type(), x.at(at), floats, columns);
+                grid.apply(r, 0, floats, columns);
+                out.written(at, columns, scratch);
+            }
+        });
+    }
+
+    /// Delayed scales of `n` tensors with histories of `h`.
+    static void delay(long scales, long history, long amax, long largest, int n, int h) {
+        for (int i = 0; i < n; i++) {
+            long line = history + 4L * i * h;
+            float most = 0f;
+            for (int j = h - 1; j >= 0; j--) {
+                float value = Mem.getFloat(j == 0 ? amax + 4L * i : line + 4L * (j - 1));
+                Mem.setFloat(line + 4L * j, value);
+                most = Float.isFinite(value) ? Math.max(most, value) : most;
+            }
+            Mem.setFloat(amax + 4L * i, 0f);
+            if (most > 0f) {
+                Mem.setFloat(scales + 4L * i, Math.max(most / Mem.getFloat(largest + 4L * i), Float.MIN_NORMAL));
+            }
+        }
+    }
+}

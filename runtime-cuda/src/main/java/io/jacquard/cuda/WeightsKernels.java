@@ -1,0 +1,89 @@
+package io.jacquard.cuda;
+
+import io.jacquard.cuda.LowPrecisionPlan.Tile;
+import io.jacquard.cuda.driver.Kernel;
+import io.jacquard.cuda.driver.Launcher;
+import io.jacquard.tensor.DType;
+import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Epilogue;
+import io.jacquard.tensor.spi.Scaled;
+
+/// Products with frozen weights of 4 or 8 bits: fused for few rows of activations, else with a copy in full width.
+final class WeightsKernels {
+    private final Launcher launcher;
+    private final QuantizeKernels quantize;
+    private final MatmulKernels dense;
+    private final MatmulResults results;
+    private final Kernel[] simt;
+
+    /// By height of the tile (32, 64), then by whether the weights are transposed.
+    private final Kernel[][][] mma;
+
+    WeightsKernels(Launcher launcher, QuantizeKernels quantize, MatmulKernels dense) {
+        this.launcher = launcher;
+        this.quantize = quantize;
+        this.dense = dense;
+        this.results = new MatmulResults(launcher);
+        this.simt = launcher.floats(Tile.WEIGHTS_SIMT.kernel);
+        this.mma = new Kernel[][][] {both(Tile.WEIGHTS_MMA_32), both(Tile.WEIGHTS_MMA_64)};
+    }
+
+    private Kernel[][] both(Tile tile) {
+        return new Kernel[][] {launcher.floats(tile.kernel + "_n"), launcher.floats(tile.kernel + "_t")};
+    }
+
+    void matmul(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue) {
+        if (out.size() == 0) {
+            return;
+        }
+        int n = out.shape().last();
+        int m = Math.toIntExact(out.size() / n);
+        int k = x.shape().last();
+        if (LowPrecisionPlan.isDense(m)) {
+            long address = launcher.workspace(x.dtype().bytes((long) w.rows() * w.columns()));
+            quantize.dequantize(x.dtype(), address, w);
+            dense.matmulDense(out, x, w.values(), address, transposed, beta, epilogue);
+            return;
+        }
+        boolean aligned =
+                x.dtype() != DType.F32 && x.address() % 16 == 0 && w.values().address() % 16 == 0;
+        LowPrecisionPlan plan = LowPrecisionPlan.weights(
+                m, n, k, w.columns(), w.blocks().columns(), aligned, launcher.multiprocessors());
+        run(plan, out, x, w, transposed, beta, epilogue, m, n, k);
+    }
+
+    private void run(
+            LowPrecisionPlan plan,
+            Tensor out,
+            Tensor x,
+            Scaled w,
+            boolean transposed,
+            float beta,
+            Epilogue epilogue,
+            int m,
+            int n,
+            int k) {
+        Tile tile = plan.tile();
+        DType dtype = x.dtype();
+        int flags = MatmulResults.flags(out, dtype, beta);
+        long partial = results.workspace(plan.splits(), m, n);
+        Kernel[] kernels =
+                tile == Tile.WEIGHTS_SIMT ? simt : mma[tile == Tile.WEIGHTS_MMA_32 ? 0 : 1][transposed ? 1 : 0];
+        launcher.start(kernels[dtype.ordinal()]);
+        results.put(out, out.address(), epilogue, partial, m, n, flags);
+        launcher.tensor(x)
+                .tensor(w.values())
+                .tensor(w.scales())
+                .tensor(w.zeros())
+                .int32(w.blocks().columns())
+                .int32(w.blocks().across(w.columns()))
+                .int32(QuantizeKernels.code(w.type()))
+                .int32(w.rows())
+                .int32(w.columns())
+                .int32(transposed ? 1 : 0)
+                .int32(k)
+                .int32(plan.splits())
+                .run(tile.count(m, n), plan.splits(), 1, tile.threads, tile.sharedBytes);
+        results.finish(plan.splits(), dtype, out, out.address(), epilogue, partial, m, n, flags);
+    }
+}

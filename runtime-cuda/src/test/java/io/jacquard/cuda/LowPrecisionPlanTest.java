@@ -1,0 +1,100 @@
+package io.jacquard.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.jacquard.cuda.LowPrecisionPlan.Tile;
+import io.jacquard.tensor.DType;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+final class LowPrecisionPlanTest {
+    /// 132 multiprocessors as on an H200, 108 as on an A100.
+    @ParameterizedTest
+    @CsvSource({
+        // 8-bit floats: by wgmma on Hopper, by mma.sync where that has them, else by the ordinary units
+        "8192, 3072, 768, F8E4M3, F8E4M3, true,  90, 132, SCALED_TMA, 1",
+        "8192, 3072, 768, F8E5M2, F8E4M3, true,  90, 132, SCALED_TMA, 1",
+        "8192, 3072, 768, F8E4M3, F8E4M3, true,  89, 132, SCALED_MMA, 1",
+        "8192, 3072, 768, F8E4M3, F8E4M3, true, 120, 132, SCALED_MMA, 1",
+        "8192, 3072, 768, F8E4M3, F8E4M3, true,  80, 108, SCALED_SIMT, 1",
+        // weight gradients: few tiles, a long inner dimension
+        " 768,  768, 8192, F8E5M2, F8E4M3, true,  90, 132, SCALED_TMA, 3",
+        // no taller than half a wgmma tile
+        "  64, 3072, 768, F8E4M3, F8E4M3, true,  90, 132, SCALED_MMA, 1",
+        "  65, 3072, 768, F8E4M3, F8E4M3, true,  90, 132, SCALED_TMA, 1",
+        // integers
+        "8192, 3072, 768, I8, I8, true, 80, 108, SCALED_MMA, 1",
+        "8192, 3072, 768, I8, I8, true, 90, 132, SCALED_MMA, 1",
+        "8192, 3072, 768, I4, I4, true, 90, 132, SCALED_SIMT, 1",
+        // rows that do not start on 16 bytes; nothing to multiply
+        "8192, 3072, 768, I8, I8, false, 90, 132, SCALED_SIMT, 1",
+        "8192, 3072, 776, I8, I8, true,  90, 132, SCALED_SIMT, 1",
+        "   3,    7,   0, I8, I8, true,  90, 132, SCALED_SIMT, 1"
+    })
+    void scaledShapesTakeTheseKernels(
+            int m,
+            int n,
+            int k,
+            DType a,
+            DType b,
+            boolean aligned,
+            int capability,
+            int multiprocessors,
+            Tile tile,
+            int splits) {
+        assertEquals(
+                new LowPrecisionPlan(tile, splits),
+                LowPrecisionPlan.scaled(m, n, k, a, b, aligned, capability, multiprocessors));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        // one token, one prompt
+        "  1, 4096, 4096, 4096, 128, true, WEIGHTS_MMA_32, 4",
+        " 32, 4096, 4096, 4096,  32, true, WEIGHTS_MMA_32, 4",
+        " 33, 4096, 4096, 4096,  64, true, WEIGHTS_MMA_64, 4",
+        "512, 4096, 4096, 4096, 128, true, WEIGHTS_MMA_64, 1",
+        // a group that is all of a row
+        " 33, 4096, 96, 96, 128, true, WEIGHTS_MMA_64, 1",
+        // runs of 32 weights that are not whole, or of two groups; activations off alignment
+        " 33, 4096, 4104, 4104, 64, true, WEIGHTS_SIMT, 2",
+        " 33, 4096, 4096, 4096, 48, true, WEIGHTS_SIMT, 2",
+        " 33, 4096, 4096, 4096, 64, false, WEIGHTS_SIMT, 2",
+        "  3,    7,    0,    0, 64, true, WEIGHTS_SIMT, 1"
+    })
+    void weightsTakeTheseKernels(int m, int n, int k, int columns, int group, boolean aligned, Tile tile, int splits) {
+        assertEquals(
+                new LowPrecisionPlan(tile, splits), LowPrecisionPlan.weights(m, n, k, columns, group, aligned, 132));
+    }
+
+    @Test
+    void manyRowsMultiplyACopy() {
+        assertFalse(LowPrecisionPlan.isDense(512));
+        assertTrue(LowPrecisionPlan.isDense(513));
+    }
+
+    @Test
+    void noSplitIsEmpty() {
+        List<String> wrong = new ArrayList<>();
+        for (int k = 0; k <= 3000; k += 1 + k / 7) {
+            for (int m : new int[] {1, 40, 128, 300}) {
+                for (int capability : new int[] {80, 89, 90}) {
+                    LowPrecisionPlan plan =
+                            LowPrecisionPlan.scaled(m, 96, k, DType.F8E4M3, DType.F8E4M3, true, capability, 132);
+                    LowPrecisionPlan weights = LowPrecisionPlan.weights(m, 96, k, k, 32, true, 132);
+                    for (LowPrecisionPlan p : List.of(plan, weights)) {
+                        if (p.splits() > Math.max(1, Math.ceilDiv(k, p.tile().depth))) {
+                            wrong.add(m + "x96x" + k + ": " + p);
+                        }
+                    }
+                }
+            }
+        }
+        assertEquals(List.of(), wrong);
+    }
+}
