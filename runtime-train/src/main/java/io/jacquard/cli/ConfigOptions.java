@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 
@@ -24,6 +25,9 @@ final class ConfigOptions {
             description = "Device to compute on, such as cpu or cuda:0. Short for --set device=DEVICE.")
     private @Nullable String device;
 
+    @Mixin
+    private PrecisionOption precision = new PrecisionOption();
+
     /// Makes the configuration; `settings` holds what came before the overrides.
     TrainConfig read(CommandLine command, Source settings) throws Exception {
         try {
@@ -31,6 +35,7 @@ final class ConfigOptions {
             if (device != null) {
                 reader.set("device", device, "--device");
             }
+            precision.apply(reader);
             overrides.forEach(reader::set);
             return reader.read();
         } catch (IllegalArgumentException e) {

@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
             ResumeCommand.class,
             EvalCommand.class,
             GenerateCommand.class,
+            QuantizeCommand.class,
             InspectCommand.class,
             DoctorCommand.class,
             BenchCommand.class,

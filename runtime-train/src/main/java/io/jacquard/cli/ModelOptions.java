@@ -1,5 +1,7 @@
 package io.jacquard.cli;
 
+import io.jacquard.nn.Precision;
+import io.jacquard.ops.Recipe;
 import io.jacquard.tensor.DType;
 import io.jacquard.train.LoadedModel;
 import io.jacquard.train.TrainConfig;
@@ -30,8 +32,14 @@ final class ModelOptions {
             description = "Type of the weights, f32 or bf16 (default: ${DEFAULT-VALUE}).")
     private TrainConfig.Precision dtype = TrainConfig.Precision.F32;
 
+    @Option(
+            names = "--int4",
+            description = "Keep the four-bit weights of a quantized model as they are: a fraction of the memory.")
+    private boolean int4;
+
     LoadedModel open(Terminal terminal) throws IOException {
         DType type = dtype.dtype();
-        return LoadedModel.open(model, device, type, terminal::line);
+        Precision precision = int4 ? new Precision(Recipe.INT4_GROUP, 0) : Precision.DTYPE;
+        return LoadedModel.open(model, device, type, precision, terminal::line);
     }
 }

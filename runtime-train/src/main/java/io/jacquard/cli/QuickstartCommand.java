@@ -87,6 +87,9 @@ final class QuickstartCommand implements Callable<Integer> {
     private String device = "cpu";
 
     @Mixin
+    private PrecisionOption precision = new PrecisionOption();
+
+    @Mixin
     private RankOptions ranks = new RankOptions();
 
     @Mixin
@@ -100,12 +103,19 @@ final class QuickstartCommand implements Callable<Integer> {
             throw new ParameterException(command, "--minutes and --steps must be positive");
         }
         ranks.aloneOrThreads(command, "quickstart");
+        try {
+            precision.apply(new ConfigReader()).read(); // before anything is prepared
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(command, String.valueOf(e.getMessage()), e);
+        }
         Terminal terminal = Terminal.of(command.getErr());
         boolean resume = Trainer.hasState(run);
         TrainConfig config;
         if (resume) {
             terminal.line(run + " holds a run already: going on with it (delete the directory to start anew)");
-            config = Trainer.configOf(run).set("run", run, "--run").read();
+            config = precision
+                    .apply(Trainer.configOf(run).set("run", run, "--run"))
+                    .read();
         } else {
             prepare(terminal);
             config = choose(terminal);
@@ -181,7 +191,7 @@ final class QuickstartCommand implements Callable<Integer> {
 
     private ConfigReader settings(long count, Path directory) {
         long part = Math.max(1, count / 6);
-        return new ConfigReader()
+        return precision.apply(new ConfigReader()
                 .yaml("quickstart", """
                 model: {layers: 4, heads: 6, width: 192, context: 256}
                 training: {microBatch: 8}
@@ -197,7 +207,7 @@ final class QuickstartCommand implements Callable<Integer> {
                 .set("checkpoints.every", 2 * part, "quickstart")
                 .set("data.directory", data(), "quickstart")
                 .set("run", directory, "--run")
-                .set("device", device, "--device");
+                .set("device", device, "--device"));
     }
 
     private static void tellEntropy(Terminal terminal, TrainConfig config) throws IOException {

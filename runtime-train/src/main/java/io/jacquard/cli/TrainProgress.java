@@ -49,6 +49,13 @@ final class TrainProgress implements TrainListener {
     }
 
     @Override
+    public void compared(int step, int steps) {
+        if (terminal.isLive()) {
+            terminal.status("step " + step + "/" + steps + " to compare with");
+        }
+    }
+
+    @Override
     public void stepped(Metrics.Step s) {
         if (Double.isNaN(firstSeconds)) {
             firstSeconds = s.seconds();

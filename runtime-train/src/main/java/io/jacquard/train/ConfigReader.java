@@ -205,6 +205,11 @@ public final class ConfigReader {
         require(llama || m.tied(), "model.tied", m.tied(), "true for model.type gpt2");
         require(!llama || m.dropout() == 0, "model.dropout", m.dropout(), "0 for model.type llama");
         require(
+                !c.training().precision().isFrozen(),
+                "training.precision",
+                c.training().precision().label(),
+                "another one: these weights are frozen, for eval and generate; to train for four bits take int4-qat");
+        require(
                 c.optimizer().warmup() <= c.training().steps(),
                 "optimizer.warmup",
                 c.optimizer().warmup(),

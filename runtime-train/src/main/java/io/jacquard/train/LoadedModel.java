@@ -4,6 +4,7 @@ import io.jacquard.data.tokenizer.Tokenizer;
 import io.jacquard.io.CheckpointDirectory;
 import io.jacquard.io.DecoderFiles;
 import io.jacquard.nn.Decoder;
+import io.jacquard.nn.Precision;
 import io.jacquard.nn.Weights;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Session;
@@ -49,6 +50,13 @@ public final class LoadedModel implements AutoCloseable {
 
     /// Loads a model directory in Hugging Face's layout, or the newest checkpoint of a run.
     public static LoadedModel open(Path path, String device, DType dtype, Consumer<String> report) throws IOException {
+        return open(path, device, dtype, Precision.DTYPE, report);
+    }
+
+    /// As [#open(Path, String, DType, Consumer)], with linear layers of this precision; a frozen one wants a model
+    /// that has such weights.
+    public static LoadedModel open(Path path, String device, DType dtype, Precision precision, Consumer<String> report)
+            throws IOException {
         Path directory = find(path, report);
         Path file = directory.resolve("tokenizer.json");
         if (!Files.isRegularFile(file)) {
@@ -58,7 +66,10 @@ public final class LoadedModel implements AutoCloseable {
         Session session = Session.open(device);
         try {
             return new LoadedModel(
-                    directory, session, DecoderFiles.load(directory, new Weights(), dtype, dtype), tokenizer);
+                    directory,
+                    session,
+                    DecoderFiles.load(directory, new Weights(1, precision), dtype, dtype),
+                    tokenizer);
         } catch (IOException | RuntimeException | Error e) {
             session.close();
             throw e;

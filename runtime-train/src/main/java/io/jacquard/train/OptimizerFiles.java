@@ -53,6 +53,10 @@ final class OptimizerFiles implements AutoCloseable {
         return new OptimizerFiles(directory, files);
     }
 
+    boolean isEmpty() {
+        return owners.isEmpty();
+    }
+
     /// @throws IllegalArgumentException unless there is state of exactly these kinds
     void check(Set<String> kinds) {
         Set<String> found = new TreeSet<>();

@@ -11,7 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.jspecify.annotations.Nullable;
 
-/// The directory of one run: `config.yaml`, `metrics.jsonl`, `checkpoints/step-<N>/`, `loss.png`, `loss.svg`; of
+/// The directory of one run: `config.yaml`, `metrics.jsonl`, `checkpoints/step-<N>/`, `loss.png`, `loss.svg`,
+/// of low precision `precision.json` ([PrecisionGap]); of
 /// several ranks `ranks/` ([Failures]). Open in one process at a time, whose rank 0 writes all of it but the other
 /// ranks' parts of checkpoints and what they record.
 final class RunDirectory implements AutoCloseable {
@@ -47,6 +48,10 @@ final class RunDirectory implements AutoCloseable {
 
     static Path config(Path run) {
         return run.resolve("config.yaml");
+    }
+
+    static Path precision(Path run) {
+        return run.resolve("precision.json");
     }
 
     static Path checkpoints(Path run) {

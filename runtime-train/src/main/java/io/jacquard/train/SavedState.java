@@ -6,14 +6,17 @@ import io.jacquard.io.Json;
 import io.jacquard.io.SafetensorsType;
 import io.jacquard.io.SafetensorsWriter;
 import io.jacquard.io.WholeParameters;
+import io.jacquard.ops.DelayedScales;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.parallel.Mesh;
 import io.jacquard.parallel.MeshModel;
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +29,7 @@ import java.util.Map;
 /// A run's state in host memory, taken between two steps and written by another thread while training goes on.
 final class SavedState {
     private static final String OPTIMIZER = "optimizer";
+    private static final String SCALES = "scales";
     private static final String STATE = "state.json";
     private static final int FORMAT = 2;
 
@@ -43,6 +47,7 @@ final class SavedState {
     private final FilePart part;
     private final DecoderFiles.Snapshot model;
     private final List<HostTensor> optimizer = new ArrayList<>();
+    private final List<HostTensor> scales = new ArrayList<>();
     private final TrainingData data;
     private final int context;
 
@@ -66,6 +71,18 @@ final class SavedState {
                         new HostTensor(name, DecoderFiles.type(tensor.dtype()), dims(tensor.shape()), bytes));
             }
         });
+        addScales(model);
+    }
+
+    /// Ranks of one replica after the other have the same layers: those of the first one are saved.
+    private void addScales(MeshModel model) {
+        DelayedScales delayed = model.decoder().weights().delayedScales();
+        if (delayed != null && model.mesh().data().rank() == 0) {
+            delayed.saved().forEach((layer, numbers) -> {
+                MemorySegment copy = arena.allocateFrom(ValueLayout.JAVA_FLOAT, numbers);
+                scales.add(new HostTensor(layer, SafetensorsType.F32, List.of((long) numbers.length), copy));
+            });
+        }
     }
 
     private void add(String name, WholeParameters.Whole w) {
@@ -99,9 +116,10 @@ final class SavedState {
     void write(Path directory) throws IOException {
         try (arena) {
             model.write(directory, part);
-            SafetensorsWriter writer = new SafetensorsWriter();
-            optimizer.forEach(t -> writer.add(t.name, t.type, t.shape, t.data));
-            writer.write(directory.resolve(part.name(OPTIMIZER)));
+            write(directory.resolve(part.name(OPTIMIZER)), optimizer);
+            if (!scales.isEmpty()) {
+                write(directory.resolve(part.name(SCALES)), scales);
+            }
             if (!part.isFirst()) {
                 return;
             }
@@ -118,6 +136,12 @@ final class SavedState {
             state.put("plan", position.plan);
             text(directory.resolve(STATE), state);
         }
+    }
+
+    private static void write(Path file, List<HostTensor> tensors) throws IOException {
+        SafetensorsWriter writer = new SafetensorsWriter();
+        tensors.forEach(t -> writer.add(t.name, t.type, t.shape, t.data));
+        writer.write(file);
     }
 
     void free() {
@@ -166,7 +190,22 @@ final class SavedState {
                 }
             });
         }
+        loadScales(directory, model);
         return saved;
+    }
+
+    /// Where the state is of a run without them, the first step finds them anew.
+    private static void loadScales(Path directory, MeshModel model) throws IOException {
+        DelayedScales delayed = model.decoder().weights().delayedScales();
+        if (delayed == null) {
+            return;
+        }
+        try (OptimizerFiles files = OptimizerFiles.open(directory, SCALES)) {
+            if (!files.isEmpty()) {
+                delayed.load(layer -> files.bytes(layer, DType.F32, Shape.of(DelayedScales.SAVED))
+                        .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED));
+            }
+        }
     }
 
     private static Position position(Path directory) throws IOException {

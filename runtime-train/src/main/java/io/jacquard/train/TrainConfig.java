@@ -1,5 +1,6 @@
 package io.jacquard.train;
 
+import io.jacquard.ops.Recipe;
 import io.jacquard.tensor.DType;
 import java.nio.file.Path;
 
@@ -143,6 +144,28 @@ public record TrainConfig(
 
             @Key(value = "f32", means = "Type of weights and activations: `f32` or `bf16` (the optimizer keeps f32)")
             Precision dtype,
+
+            @Key(
+                    value = "dtype",
+                    means = "How linear layers of blocks multiply: `dtype`, as their operands are, or rounded to"
+                            + " low precision: `fp8-delayed`, `fp8-current`, `fp8-rowwise`, `fp8-block`, `int8` or"
+                            + " `int4-qat`; see precision.md")
+            Recipe precision,
+
+            @Key(
+                    value = "0",
+                    least = 0,
+                    means = "Blocks at each end of the model that multiply as their operands are, whatever"
+                            + " `precision` says")
+            int precisionEnds,
+
+            @Key(
+                    value = "50",
+                    least = 0,
+                    means =
+                            "Where `precision` is low: first steps that are made in `dtype`, too, before the run, so that"
+                                    + " their losses show the gap; 0 for none")
+            int gapSteps,
 
             @Key(value = "f32", means = "Type that gradients accumulate in: `f32` or `bf16`")
             Precision gradientDtype,

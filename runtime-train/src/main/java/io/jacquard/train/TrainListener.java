@@ -10,6 +10,9 @@ public interface TrainListener {
     /// The run begins, or goes on, at `step`.
     default void started(TrainConfig config, long parameters, long trainTokens, long step) {}
 
+    /// One of the steps is done that a run of low precision is compared with, before it begins.
+    default void compared(int step, int steps) {}
+
     /// A step is done. The next one may be under way.
     default void stepped(Metrics.Step step) {}
 

@@ -7,6 +7,8 @@ import io.jacquard.io.CheckpointSaver;
 import io.jacquard.io.FilePart;
 import io.jacquard.io.RankParts;
 import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.Precision;
+import io.jacquard.ops.LinearWatch;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
 import io.jacquard.optim.Shards;
@@ -50,6 +52,7 @@ final class TrainLoop implements AutoCloseable {
     private final Schedule schedule;
     private final TrainStep step;
     private final MemoryUse memory;
+    private @Nullable PrecisionGap gap;
 
     /// A step that was launched and whose loss was not read yet.
     private record Flight(TrainStep.Launched launched, float rate, StepEvent event, long began) {}
@@ -84,8 +87,8 @@ final class TrainLoop implements AutoCloseable {
         this.listener = isFirst() ? listener : TrainListener.SILENT;
         Settings.check(config, world);
         long before = Session.current().usedBytes();
-        model = MeshModel.of(
-                shape(), mesh, plan(config, mesh), config.training().seed());
+        TrainConfig.Training t = config.training();
+        model = model(config, data, mesh, new Precision(t.precision(), t.precisionEnds()));
         optimizer = Optimizers.optimizer(config.optimizer(), model.shards());
         memory = MemoryUse.of(model, optimizer, Session.current().usedBytes() - before);
         schedule = Optimizers.schedule(config.optimizer(), config.training().steps());
@@ -94,12 +97,21 @@ final class TrainLoop implements AutoCloseable {
         saver = saver();
     }
 
-    private static Topology topology(TrainConfig.Parallel p, Group world) {
+    /// The model of a configuration, in another precision than that says.
+    static MeshModel model(TrainConfig config, TrainingData data, Mesh mesh, Precision precision) {
+        return MeshModel.of(
+                shape(config, data),
+                mesh,
+                plan(config, mesh, precision),
+                config.training().seed());
+    }
+
+    static Topology topology(TrainConfig.Parallel p, Group world) {
         int rest = Math.max(1, world.size() / Math.multiplyExact(p.tensor(), p.pipeline()));
         return new Topology(p.data() == 0 ? rest : p.data(), p.tensor(), p.pipeline());
     }
 
-    private static MeshModel.Plan plan(TrainConfig config, Mesh mesh) {
+    private static MeshModel.Plan plan(TrainConfig config, Mesh mesh, Precision precision) {
         TrainConfig.Training t = config.training();
         int microBatches =
                 BatchShare.of(t.microBatch(), t.accumulation(), mesh.data()).microBatches();
@@ -107,14 +119,15 @@ final class TrainLoop implements AutoCloseable {
                 config.parallel().chunks(),
                 new Shards.Plan(config.parallel().zero(), microBatches),
                 t.dtype().dtype(),
-                t.gradientDtype().dtype());
+                t.gradientDtype().dtype(),
+                precision);
     }
 
     private boolean isFirst() {
         return mesh.world().rank() == 0;
     }
 
-    private DecoderConfig shape() {
+    private static DecoderConfig shape(TrainConfig config, TrainingData data) {
         TrainConfig.Model m = config.model();
         return new DecoderConfig(
                 ConfigKey.spelling(m.type()),
@@ -137,6 +150,11 @@ final class TrainLoop implements AutoCloseable {
                 ? new CheckpointSaver(
                         directory.checkpoints(), config.checkpoints().keep(), 0)
                 : new CheckpointSaver(parts::deliver);
+    }
+
+    /// Compares with what was measured before the run.
+    void compare(@Nullable PrecisionGap gap) {
+        this.gap = isFirst() ? gap : null;
     }
 
     /// Goes on from a checkpoint.
@@ -172,7 +190,11 @@ final class TrainLoop implements AutoCloseable {
             if (done < steps) {
                 step.load(done);
             }
-            listener.started(config, MeshModel.parameters(shape()), data.train().tokens(), done);
+            listener.started(
+                    config,
+                    MeshModel.parameters(shape(config, data)),
+                    data.train().tokens(),
+                    done);
             tellWhatIsNotAsAsked();
             while (launched < steps && launched < lastStep && !(isAlone() && timeIsUp()) && !interrupted) {
                 Flight before = flight;
@@ -303,6 +325,9 @@ final class TrainLoop implements AutoCloseable {
                 joules / config.tokensPerStep());
         metrics.step(line);
         listener.stepped(line);
+        if (gap != null) {
+            gap.stepped(done, r.loss(), listener);
+        }
         if (r.finite()) {
             refused = 0;
         } else {
@@ -397,6 +422,9 @@ final class TrainLoop implements AutoCloseable {
         } else {
             write(state);
         }
+        if (gap != null) {
+            gap.save();
+        }
         saved = done;
         listener.saving(done, RunDirectory.checkpoints(config.run()).resolve("step-" + done));
     }
@@ -421,10 +449,23 @@ final class TrainLoop implements AutoCloseable {
             validate(metrics);
         }
         save(metrics);
+        if (!interrupted && PrecisionGap.isWanted(config)) {
+            reportGap();
+        }
         saver.await();
         metrics.sync();
         if (data.validation() == null || interrupted) {
             draw();
+        }
+    }
+
+    /// After the last state is saved: counting changes gradients and scales.
+    private void reportGap() throws IOException {
+        RoundingErrors errors = new RoundingErrors();
+        step.load(Math.max(0, done - 1));
+        LinearWatch.watch(errors, step::gradients);
+        if (gap != null) {
+            gap.report(errors, listener);
         }
     }
 

@@ -1,6 +1,7 @@
 package io.jacquard.train;
 
 import io.jacquard.data.Batches;
+import io.jacquard.ops.DelayedScales;
 import io.jacquard.optim.Optimizer;
 import io.jacquard.parallel.BatchShare;
 import io.jacquard.parallel.MeshModel;
@@ -42,6 +43,7 @@ final class TrainStep implements AutoCloseable {
     private final Pipeline pipeline;
     private final StepInputs inputs;
     private final boolean graph;
+    private final @Nullable DelayedScales delayed;
 
     private final int[] hostTokens;
     private final int[] hostLabels;
@@ -59,6 +61,7 @@ final class TrainStep implements AutoCloseable {
         this.model = model;
         this.optimizer = optimizer;
         this.batches = batches;
+        delayed = model.decoder().weights().delayedScales();
         TrainConfig.Training settings = config.training();
         graph = settings.graph() && !Session.current().isDebugging();
         BatchShare share = share(config, model);
@@ -145,11 +148,7 @@ final class TrainStep implements AutoCloseable {
 
     /// Starts the step that [#load] prepared.
     Launched launch(float rate, boolean isInterrupted, boolean isTimeUp) {
-        inputs.set(
-                loaded,
-                hostTokens,
-                hostLabels,
-                batches.labelsPerStep(inputs.share().layout()));
+        set();
         learningRate.copyFrom(new float[] {rate});
         signals.copyFrom(new float[] {isInterrupted ? 1 : 0, isTimeUp ? 1 : 0});
         model.shards().begin();
@@ -167,9 +166,29 @@ final class TrainStep implements AutoCloseable {
         return new Launched();
     }
 
+    /// Computes the gradients of the step that [#load] prepared, eagerly, and updates nothing.
+    void gradients() {
+        set();
+        model.shards().begin();
+        try (var _ = Scope.open("gradients")) {
+            pipeline.run();
+        }
+    }
+
+    private void set() {
+        inputs.set(
+                loaded,
+                hostTokens,
+                hostLabels,
+                batches.labelsPerStep(inputs.share().layout()));
+    }
+
     private void work() {
         pipeline.run();
         optimizer.step(learningRate);
+        if (delayed != null) {
+            delayed.step();
+        }
         Tensor losses = inputs.losses();
         Tensor first = report.slice(0, losses.shape());
         first.kernels().cast(first, losses);

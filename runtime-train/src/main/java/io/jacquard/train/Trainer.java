@@ -122,10 +122,12 @@ public final class Trainer {
                 TrainingData data = TrainingData.open(config)) {
             Path found = isFirst ? prepare(directory, resumes) : null;
             Path checkpoint = agreed(world, found);
+            PrecisionGap gap = gap(world, data, checkpoint);
             try (TrainLoop loop = new TrainLoop(config, data, directory, listener, world)) {
                 if (checkpoint != null) {
                     loop.load(checkpoint);
                 }
+                loop.compare(gap);
                 if (isFirst && data.validation() == null) {
                     listener.noted("no validation: " + config.data().directory() + " has no val*.bin of at least "
                             + (config.model().context() + 1) + " tokens");
@@ -133,6 +135,17 @@ public final class Trainer {
                 return loop.run(() -> stop);
             }
         }
+    }
+
+    /// The first steps in full precision: made now, or by the run that is continued.
+    private @Nullable PrecisionGap gap(Group world, TrainingData data, @Nullable Path checkpoint) throws IOException {
+        if (!PrecisionGap.isWanted(config)) {
+            return null;
+        }
+        return checkpoint == null
+                ? PrecisionGap.measure(
+                        config, data, world, world.rank() == 0 ? listener : TrainListener.SILENT, () -> stop)
+                : PrecisionGap.load(config, CheckpointDirectory.stepOf(checkpoint));
     }
 
     /// What rank 0 does for all: looks for a state to go on from, and writes the configuration.

@@ -41,6 +41,13 @@ class MainTest {
                 "resume nowhere | 2 | jacquard: nowhere is not the directory of a run: there is no nowhere/config.yaml",
                 "eval nowhere --data nowhere2 | 1 | jacquard: NoSuchFile: nowhere2",
                 "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
+                "quantize nowhere out --method awq | 2 | jacquard: --method is 'awq'; expected rtn, gptq or adaround",
+                "quantize nowhere out | 2 | jacquard: --method gptq needs --data to calibrate on; or take --method rtn",
+                "quantize nowhere . --method rtn | 1 | jacquard: quantize: . exists already; choose another directory",
+                "train --precision int4-group | 2 | jacquard: --precision: training.precision is 'int4-group'; expected"
+                        + " another one: these weights are frozen",
+                "quickstart --precision fp4 --steps 9 | 2 | jacquard: --precision: training.precision is 'fp4'; expected",
+                "train --precision fp4 | 2 | jacquard: --precision: training.precision is 'fp4'; expected",
                 "inspect nowhere | 1 | jacquard: inspect: there is no nowhere",
                 "quickstart --steps 0 | 2 | jacquard: --minutes and --steps must be positive",
                 "train --debug 4 | 2 | jacquard: --debug: 4 is not one of 0, 1, 2, 3",
@@ -79,14 +86,15 @@ class MainTest {
                 bundle: --output
                 completion:
                 doctor: --device --json
-                eval: --batch --data --debug --device --dtype --json --sequences --split --sync
-                generate: --debug --device --dtype --json --prompt --seed --sync --temperature --tokens --top-k --top-p
+                eval: --batch --data --debug --device --dtype --int4 --json --sequences --split --sync
+                generate: --debug --device --dtype --int4 --json --prompt --seed --sync --temperature --tokens --top-k --top-p
                 inspect: --json
                 prepare: --bytes --extensions --field --json --max-bytes --out --overwrite --separator --shard-tokens --threads\
                  --tokenizer --validation --vocabulary
-                quickstart: --debug --device --minutes --ranks --run --steps --sync --text
-                resume: --debug --device --json --ranks --set --sync
-                train: --config --data --debug --device --dry-run --json --launcher --ranks --restarts --resume --run --set --supervise --sync""", all);
+                quantize: --asymmetric --data --device --dtype --group --int4 --json --method --sequences
+                quickstart: --debug --device --minutes --precision --ranks --run --steps --sync --text
+                resume: --debug --device --json --precision --ranks --set --sync
+                train: --config --data --debug --device --dry-run --json --launcher --precision --ranks --restarts --resume --run --set --supervise --sync""", all);
     }
 
     private static String options(CommandLine command) {
@@ -173,6 +181,16 @@ class MainTest {
         theKernelsOf("resume", run, "--set", "training.steps=6", "--set", "training.graph=true");
         theKernelsOf("eval", run, "--data", data);
         assertEquals(0, run("eval", run, "--data", data, "--json"), err.toString());
+        String small = directory.resolve("small").toString();
+        assertEquals(0, run("quantize", run, small, "--data", data, "--group", "16"), err.toString());
+        assertTrue(
+                out.toString()
+                        .matches("(?s).*\n[\\d,]+ bytes of weights became [\\d,]+ \\(0\\.\\d+ of them\\); linear"
+                                + " layers have 6\\.00 bits a weight\nperplexity .*\nworst layers, error of outputs.*"),
+                out.toString());
+        assertEquals(0, run("eval", small, "--data", data), err.toString());
+        assertEquals(0, run("eval", small, "--data", data, "--int4"), err.toString());
+        assertEquals(1, run("eval", run, "--data", data, "--int4"), out.toString());
         assertEquals(0, run("generate", run, "--prompt", "one", "--tokens", "5"), err.toString());
         assertTrue(out.toString().contains("\none"), out.toString());
         assertEquals(0, run("inspect", run), err.toString());

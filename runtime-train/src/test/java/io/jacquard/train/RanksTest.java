@@ -65,6 +65,30 @@ class RanksTest {
         return losses;
     }
 
+    /// Each rank has scales of its own, so that losses are not those of one rank to the bit.
+    @ParameterizedTest
+    @CsvSource({
+        "2, training.precision=fp8-delayed",
+        "2, training.precision=fp8-current parallel.tensor=2",
+        "2, training.precision=fp8-delayed parallel.pipeline=2 parallel.schedule=zero-bubble",
+        "2, training.precision=int4-qat parallel.zero=3",
+    })
+    void lowPrecisionTrainsAndGoesOn(int ranks, String overrides) throws IOException {
+        TrainConfig config =
+                config("low " + ranks + overrides, overrides + " training.gapSteps=4 model.heads=4 model.width=64");
+        TrainConfig reference = config("low-exact " + ranks + overrides, "model.heads=4 model.width=64");
+        new Trainer(reference, TrainListener.SILENT).start();
+        assertTrue(run(ranks, config, TrainListener.SILENT, false).complete());
+        List<Double> exact = losses(reference);
+        List<Double> losses = losses(config);
+        assertEquals(exact.size(), losses.size());
+        assertEquals(exact.getLast(), losses.getLast(), 0.1 * exact.getLast());
+        TrainConfig more = config(
+                "low " + ranks + overrides,
+                overrides + " training.gapSteps=4 model.heads=4 model.width=64 training.steps=14");
+        assertEquals(14, run(ranks, more, TrainListener.SILENT, true).step());
+    }
+
     private static Trainer.Outcome run(int ranks, TrainConfig config, TrainListener listener, boolean resume) {
         AtomicReference<Trainer.@Nullable Outcome> outcome = new AtomicReference<>();
         Trainer trainer = new Trainer(config, listener);

@@ -117,7 +117,7 @@ class TrainConfigTest {
                 """
                 model.type model.layers model.heads model.kvHeads model.width model.hidden model.context model.dropout
                 model.tied data.directory data.tokenizer training.steps training.minutes training.microBatch
-                training.accumulation training.seed training.dtype training.gradientDtype training.recompute
+                training.accumulation training.seed training.dtype training.precision training.precisionEnds training.gapSteps training.gradientDtype training.recompute
                 training.graph training.nonFiniteLimit optimizer.type optimizer.learningRate optimizer.schedule
                 optimizer.warmup optimizer.floor optimizer.decay optimizer.beta1 optimizer.beta2 optimizer.epsilon
                 optimizer.weightDecay optimizer.clip parallel.data parallel.tensor parallel.pipeline parallel.zero

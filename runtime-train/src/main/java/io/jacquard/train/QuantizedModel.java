@@ -1,0 +1,169 @@
+package io.jacquard.train;
+
+import io.jacquard.data.Batches;
+import io.jacquard.io.DecoderConfigFile;
+import io.jacquard.io.DecoderFiles;
+import io.jacquard.nn.Parameter;
+import io.jacquard.quantize.Int4Matrix;
+import io.jacquard.quantize.ModelQuantizer;
+import io.jacquard.tensor.Shape;
+import io.jacquard.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// Makes a model directory with four-bit weights of a model, and measures what that costs.
+///
+/// **Thread**: that of the model's session.
+public final class QuantizedModel {
+    /// Sequences computed at once.
+    private static final int BATCH = 8;
+
+    /// What came of it.
+    ///
+    /// @param bytesBefore of the files with weights, or what they would be in the model's dtype
+    /// @param bitsPerWeight of linear layers, scales and zeros included
+    /// @param before the model's score, if it was asked for
+    /// @param after the same with the rounded weights
+    /// @param layers each weight that was rounded
+    public record Report(
+            String method,
+            int group,
+            boolean symmetric,
+            long bytesBefore,
+            long bytesAfter,
+            double bitsPerWeight,
+            @Nullable Score before,
+            @Nullable Score after,
+            List<ModelQuantizer.Layer> layers) {
+        /// For a file.
+        public Map<String, @Nullable Object> json() {
+            Map<String, @Nullable Object> all = new LinkedHashMap<>();
+            all.put("method", method);
+            all.put("group", group);
+            all.put("symmetric", symmetric);
+            all.put("bytes_before", bytesBefore);
+            all.put("bytes_after", bytesAfter);
+            all.put("bits_per_weight", bitsPerWeight);
+            if (before != null && after != null) {
+                all.put("loss_before", before.loss());
+                all.put("loss_after", after.loss());
+                all.put("perplexity_before", before.perplexity());
+                all.put("perplexity_after", after.perplexity());
+                all.put("tokens", after.tokens());
+            }
+            List<Map<String, @Nullable Object>> lines = new ArrayList<>();
+            for (ModelQuantizer.Layer l : layers) {
+                Map<String, @Nullable Object> line = new LinkedHashMap<>();
+                line.put("weight", l.name());
+                line.put("weight_error", l.weightError());
+                line.put("output_error", Double.isNaN(l.outputError()) ? null : l.outputError());
+                lines.add(line);
+            }
+            all.put("layers", lines);
+            return all;
+        }
+    }
+
+    private final LoadedModel model;
+    private final ModelQuantizer.Settings settings;
+    private final int sequences;
+
+    /// @param sequences to calibrate on, and at most to score
+    public QuantizedModel(LoadedModel model, ModelQuantizer.Settings settings, int sequences) {
+        this.model = model;
+        this.settings = settings;
+        this.sequences = sequences;
+    }
+
+    /// Rounds the model and writes `directory`, which appears when it is whole.
+    ///
+    /// @param calibration null: none, for a rounding that needs none
+    /// @param validation null: no score
+    public Report write(
+            Path directory,
+            @Nullable Batches calibration,
+            @Nullable Batches validation,
+            Consumer<ModelQuantizer.Layer> listener)
+            throws IOException {
+        Score before = validation == null ? null : score(validation);
+        long bytesBefore = model.decoder().weights().count() * bytesOfWeight();
+        List<ModelQuantizer.Layer> layers = new ArrayList<>();
+        ModelQuantizer quantizer = new ModelQuantizer(model.decoder(), settings, layer -> {
+            layers.add(layer);
+            listener.accept(layer);
+        });
+        Map<Parameter, Int4Matrix> rounded = quantizer.run(calibration == null ? List.of() : tokens(calibration));
+        Score after = validation == null ? null : score(validation);
+        Path part = directory.resolveSibling(directory.getFileName() + ".part");
+        Files.createDirectories(part);
+        DecoderFiles.save(
+                model.decoder(),
+                DecoderConfigFile.endOfText(model.directory().resolve(DecoderFiles.CONFIG)),
+                rounded,
+                part);
+        for (String name : List.of("tokenizer.json", "tokenizer_config.json")) {
+            Path file = model.directory().resolve(name);
+            if (Files.exists(file)) {
+                Files.copy(file, part.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
+        long bytesAfter = bytes(part);
+        Files.move(part, directory, StandardCopyOption.ATOMIC_MOVE);
+        return new Report(
+                settings.rounding().label(),
+                settings.group(),
+                settings.symmetric(),
+                bytesBefore,
+                bytesAfter,
+                4 + (settings.symmetric() ? 32.0 : 36.0) / settings.group(),
+                before,
+                after,
+                layers);
+    }
+
+    private long bytesOfWeight() {
+        return model.decoder().head().value().dtype().bytes(1);
+    }
+
+    private Score score(Batches validation) {
+        return new Evaluator(model.decoder(), model.tokenizer(), BATCH).score(validation, sequences);
+    }
+
+    /// The first sequences of a fixed shuffle, in batches.
+    private List<Tensor> tokens(Batches data) {
+        int context = data.context();
+        int count = (int) Math.min(sequences, data.windows());
+        int[] one = new int[context];
+        List<Tensor> batches = new ArrayList<>();
+        for (int at = 0; at < count; at += BATCH) {
+            int rows = Math.min(BATCH, count - at);
+            int[] ids = new int[rows * context];
+            for (int r = 0; r < rows; r++) {
+                data.fill(at + r, 0, new Batches.Layout(1, 1, 0, 1), one, new int[context]);
+                System.arraycopy(one, 0, ids, r * context, context);
+            }
+            batches.add(Tensor.of(Shape.of(rows, context), ids));
+        }
+        return batches;
+    }
+
+    private static long bytes(Path directory) throws IOException {
+        long bytes = 0;
+        try (Stream<Path> files = Files.list(directory)) {
+            for (Path p :
+                    files.filter(f -> f.toString().endsWith(".safetensors")).toList()) {
+                bytes += Files.size(p);
+            }
+        }
+        return bytes;
+    }
+}

@@ -1,0 +1,186 @@
+package io.jacquard.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.jacquard.io.Json;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// Runs whose linear layers multiply in low precision.
+class PrecisionTest {
+    @TempDir
+    static Path directory = Path.of("");
+
+    @BeforeAll
+    static void prepare() throws IOException {
+        TinyRun.prepare(directory);
+    }
+
+    private static final class Notes implements TrainListener {
+        final List<String> lines = new ArrayList<>();
+        private @Nullable Trainer trainer;
+
+        @Override
+        public void noted(String line) {
+            lines.add(line);
+        }
+
+        @Override
+        public void stepped(Metrics.Step s) {
+            if (s.step() == 5 && trainer != null) {
+                trainer.requestStop();
+            }
+        }
+    }
+
+    private static List<Double> losses(TrainConfig config) throws IOException {
+        List<Double> losses = new ArrayList<>();
+        for (Map<String, @Nullable Object> line : Metrics.read(config.run().resolve("metrics.jsonl"))) {
+            if (line.get("loss") instanceof Number n) {
+                losses.add(n.doubleValue());
+            }
+        }
+        return losses;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fp8-delayed", "fp8-current", "fp8-rowwise", "fp8-block", "int8", "int4-qat"})
+    void theGapIsMeasured(String precision) throws IOException {
+        TrainConfig exact = TinyRun.config(directory, "exact-" + precision).read();
+        new Trainer(exact, TrainListener.SILENT).start();
+        TrainConfig low = TinyRun.config(directory, precision)
+                .set("training.precision=" + precision)
+                .set("training.gapSteps=8")
+                .set("training.graph=true")
+                .read();
+        Notes notes = new Notes();
+        new Trainer(low, notes).start();
+
+        Map<String, @Nullable Object> file = Json.readObject(low.run().resolve("precision.json"), 1 << 20);
+        assertEquals(losses(exact).subList(0, 8), file.get("reference"));
+        List<Double> ours = losses(low);
+        assertEquals(ours.subList(0, 8), file.get("losses"));
+        assertFalse(ours.equals(losses(exact)), "nothing was rounded");
+        for (int i = 0; i < 12; i++) { // a model that learns quickly, from steps of which the first are chaos
+            assertEquals(losses(exact).get(i), ours.get(i), 0.1 * losses(exact).get(i), "step " + (i + 1));
+        }
+        double gap = ((Number) file.get("gap")).doubleValue();
+        double low8 = ours.get(6) + ours.get(7);
+        double exact8 = losses(exact).get(6) + losses(exact).get(7);
+        assertEquals(low8 / exact8 - 1, gap, 1e-6);
+        List<?> tensors = (List<?>) file.get("tensors");
+        assertEquals(2 * 4 * (precision.equals("int4-qat") ? 1 : 3), tensors.size());
+        for (Object t : tensors) {
+            Map<?, ?> tensor = (Map<?, ?>) t;
+            double error = ((Number) tensor.get("error")).doubleValue();
+            assertTrue(error > 1e-4 && error < 0.2, tensor.toString());
+            assertTrue(((Number) tensor.get("underflow")).doubleValue() < 0.9, tensor.toString());
+            assertTrue(((Number) tensor.get("overflow")).doubleValue() < 0.05, tensor.toString());
+        }
+        assertEquals(
+                "precision " + precision + ": 8 steps in f32 first, to compare losses with (training.gapSteps: 0 for"
+                        + " none)",
+                notes.lines.getFirst());
+        assertTrue(
+                notes.lines
+                        .get(notes.lines.size() - 2)
+                        .matches("precision " + precision + ": loss \\d\\.\\d{4} against \\d\\.\\d{4} in f32, mean of"
+                                + " steps 7 to 8: [+-]\\d+\\.\\d\\d %"),
+                notes.lines.toString());
+        assertTrue(
+                notes.lines
+                        .getLast()
+                        .matches(
+                                "rounding, at most: underflow .*, overflow .*, error \\S+ % \\(transformer\\.\\S+ \\w+\\);"
+                                        + " all in precision\\.json"),
+                notes.lines.getLast());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"fp8-delayed", "fp8-block", "int4-qat"})
+    void resumedRunIsBitwiseThatNeverStopped(String precision) throws IOException {
+        TrainConfig whole = TinyRun.config(directory, "whole-" + precision)
+                .set("training.precision=" + precision)
+                .set("training.gapSteps=9")
+                .read();
+        Trainer.Outcome expected = new Trainer(whole, TrainListener.SILENT).start();
+        TrainConfig parts = TinyRun.config(directory, "parts-" + precision)
+                .set("training.precision=" + precision)
+                .set("training.gapSteps=9")
+                .read();
+        Notes stops = new Notes();
+        stops.trainer = new Trainer(parts, stops);
+        assertFalse(stops.trainer.start().complete());
+        Trainer.Outcome resumed = new Trainer(parts, TrainListener.SILENT).resume();
+        assertArrayEquals(TinyRun.weights(expected), TinyRun.weights(resumed));
+        assertArrayEquals(TinyRun.optimizer(expected), TinyRun.optimizer(resumed));
+        assertEquals(
+                Files.readString(whole.run().resolve("precision.json")),
+                Files.readString(parts.run().resolve("precision.json")));
+    }
+
+    @Test
+    void aRequestToStopEndsTheComparison() throws IOException {
+        TrainConfig config = TinyRun.config(directory, "stopped")
+                .set("training.precision=int8")
+                .set("training.gapSteps=10")
+                .read();
+        Trainer[] trainer = new Trainer[1];
+        int[] compared = new int[1];
+        trainer[0] = new Trainer(config, new TrainListener() {
+            @Override
+            public void compared(int step, int steps) {
+                compared[0] = step;
+                if (step == 3) {
+                    trainer[0].requestStop();
+                }
+            }
+        });
+        Trainer.Outcome outcome = trainer[0].start();
+        assertFalse(outcome.complete());
+        assertEquals(3, compared[0]);
+        assertEquals(1, outcome.step()); // a run looks after each step
+    }
+
+    @Test
+    void endsOfTheModelCanStayAsTheyAre() throws IOException {
+        TrainConfig config = TinyRun.config(directory, "ends")
+                .set("training.precision=fp8-current")
+                .set("model.layers=3")
+                .set("training.precisionEnds=1")
+                .set("training.steps=2")
+                .set("training.gapSteps=1")
+                .read();
+        new Trainer(config, TrainListener.SILENT).start();
+        Map<String, @Nullable Object> file = Json.readObject(config.run().resolve("precision.json"), 1 << 20);
+        for (Object tensor : (List<?>) file.get("tensors")) {
+            assertTrue(tensor.toString().contains("transformer.h.1."), tensor.toString());
+        }
+        assertEquals(12, ((List<?>) file.get("tensors")).size());
+    }
+
+    @Test
+    void nothingIsComparedWhereNothingIsAsked() throws IOException {
+        TrainConfig config = TinyRun.config(directory, "unmeasured")
+                .set("training.precision=int8")
+                .set("training.gapSteps=0")
+                .read();
+        Notes notes = new Notes();
+        new Trainer(config, notes).start();
+        assertTrue(notes.lines.stream().noneMatch(l -> l.startsWith("precision")), notes.lines.toString());
+        assertFalse(Files.exists(config.run().resolve("precision.json")));
+    }
+}
