@@ -1,9 +1,17 @@
 package io.jacquard.benchmarks;
 
+import io.jacquard.nn.Decoder;
+import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.Pass;
+import io.jacquard.nn.Weights;
+import io.jacquard.optim.AdamW;
+import io.jacquard.optim.AdamWSettings;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Device;
 import io.jacquard.tensor.Roofline;
+import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
+import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Backend;
 import io.jacquard.tensor.spi.BackendProvider;
@@ -19,13 +27,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.ServiceLoader;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/// Where a training step's time goes: every launch of the steps of [StepServer], timed by kernel and shape. The CPU
+/// Where a training step's time goes: every launch of steps of random tokens, timed by kernel and shape. The CPU
 /// backend's launches return when they are done, so their times add up to the step.
 @Command(
         name = "step-profile",
@@ -50,6 +59,48 @@ public final class StepProfile implements Callable<Integer> {
     private final Roofline roofline = Roofline.of("cpu");
     private boolean timing;
 
+    private static final class Step {
+        private final Decoder decoder;
+        private final AdamW optimizer;
+        private final Shape shape;
+        private final Tensor scale;
+        private final Tensor learningRate = Tensor.of(Shape.of(1), 3e-4f);
+        private final Random random = new Random(7);
+
+        Step(String model, String precision) {
+            DecoderConfig config = switch (model) {
+                case "char-gpt" -> DecoderConfig.gpt2(128, 256, 6, 6, 384);
+                case "gpt2-124m" -> DecoderConfig.gpt2(50304, 256, 12, 12, 768);
+                default ->
+                    throw new IllegalArgumentException("model '" + model + "' is unknown; char-gpt and gpt2-124m are");
+            };
+            DType dtype = precision.equals("bf16") ? DType.BF16 : DType.F32;
+            Weights weights = new Weights();
+            decoder = Decoder.of(config, weights);
+            weights.allocate(dtype, dtype, 1337);
+            optimizer = new AdamW(weights, AdamWSettings.DEFAULT);
+            shape = Shape.of(model.equals("char-gpt") ? 8 : 4, config.context());
+            scale = Tensor.of(Shape.of(1), 1f / shape.elements());
+        }
+
+        /// The milliseconds of one step.
+        double run() {
+            int vocabulary = decoder.config().vocabulary();
+            int[] tokens = random.ints(shape.elements(), 0, vocabulary).toArray();
+            int[] labels = random.ints(shape.elements(), 0, vocabulary).toArray();
+            try (var _ = Scope.open("step")) {
+                Tensor x = Tensor.of(shape, tokens);
+                Tensor y = Tensor.of(shape, labels);
+                long start = System.nanoTime();
+                Tensor loss = decoder.loss(x, y, scale, Pass.PLAIN);
+                loss.backward();
+                optimizer.step(learningRate);
+                loss.item();
+                return (System.nanoTime() - start) / 1e6;
+            }
+        }
+    }
+
     private static final class Launches {
         int count;
         double micros;
@@ -67,14 +118,13 @@ public final class StepProfile implements Callable<Integer> {
         roofline.teraflops(precision.equals("bf16") ? DType.BF16 : DType.F32);
         List<Double> millis = new ArrayList<>();
         try (Session _ = Session.over(timed(cpu()))) {
-            StepServer server = StepServer.create(model, precision);
-            List<Float> losses = new ArrayList<>();
+            Step step = new Step(model, precision);
             for (int i = 0; i < warmup; i++) {
-                server.step(new ArrayList<>(), losses);
+                step.run();
             }
             timing = true;
             for (int i = 0; i < steps; i++) {
-                server.step(millis, losses);
+                millis.add(step.run());
             }
         }
         report(millis.stream().mapToDouble(Double::doubleValue).average().orElseThrow());

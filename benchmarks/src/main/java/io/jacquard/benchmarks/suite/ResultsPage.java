@@ -38,6 +38,10 @@ public final class ResultsPage {
                     && record.path("machine").asString("").equals("cpu");
         }
 
+        List<StepFigures> steps() {
+            return onCpu() ? StepFigures.of(record) : List.of();
+        }
+
         String time() {
             return record.path("date").asString(record.path("started").asString("0000-00-00"));
         }
@@ -88,6 +92,7 @@ public final class ResultsPage {
         allReduces();
         scaling();
         pipelines();
+        precisions();
         for (Source s : sources) {
             if (s.is(BenchRecord.BENCHMARK) && (s.onGpu() || s.onCpu())) {
                 rows(s);
@@ -178,11 +183,11 @@ public final class ResultsPage {
         heading("model | dtype | Jacquard | PyTorch eager | compiled | ratio to the better | DJL | JavaCPP | ND4J"
                 + " | peak MiB: Jacquard, eager, compiled | measured");
         for (Source s : sources) {
-            for (Step step : Step.of(s)) {
+            for (StepFigures step : s.steps()) {
                 page.append("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s, %s, %s | %s |%n"
                         .formatted(
-                                step.model,
-                                step.precision,
+                                step.model(),
+                                step.precision(),
                                 step.rate("jacquard"),
                                 step.rate("torch eager"),
                                 step.rate("torch compiled"),
@@ -197,11 +202,6 @@ public final class ResultsPage {
             }
         }
         page.append('\n');
-        for (Source s : sources) {
-            if (s.is("step")) {
-                remarks(s);
-            }
-        }
     }
 
     private void allReduces() throws IOException {
@@ -259,6 +259,40 @@ public final class ResultsPage {
                                 number(row.path("bytes_by_formula").asDouble() / (1 << 20))));
             }
             page.append('\n');
+            remarks(s);
+        }
+    }
+
+    private void precisions() throws IOException {
+        List<Source> records = sources.stream().filter(s -> s.is("precision")).toList();
+        if (records.isEmpty()) {
+            return;
+        }
+        page.append("## What low precision costs\n\n");
+        page.append("""
+                `./benchmarks/precision-benchmark`: the quickstart's model, trained in each [precision](precision.md) by
+                the same data and seeds. The loss is that of the validation set at the end, mean of the seeds.
+
+                """);
+        for (Source s : records) {
+            heading("precision | steps | loss | against f32 | goal | by seed");
+            for (JsonNode row : s.record.path("rows")) {
+                List<String> losses = new ArrayList<>();
+                row.path("losses").forEach(l -> losses.add("%.4f".formatted(l.asDouble())));
+                page.append("| %s | %d | %.4f | %+.2f %% | %s | %s |%n"
+                        .formatted(
+                                row.path("name").asString(""),
+                                row.path("steps").asInt(),
+                                row.path("loss").asDouble(),
+                                100 * row.path("gap").asDouble(),
+                                row.path("goal").isNumber()
+                                        ? "%.1f %%"
+                                                .formatted(
+                                                        100 * row.path("goal").asDouble())
+                                        : "",
+                                String.join(", ", losses)));
+            }
+            page.append('\n').append(s.origin()).append("\n\n");
             remarks(s);
         }
     }
@@ -403,13 +437,13 @@ public final class ResultsPage {
     private String sentence() {
         Map<String, String> newest = new LinkedHashMap<>();
         for (Source s : sources) {
-            for (Step step : Step.of(s)) {
+            for (StepFigures step : s.steps()) {
                 String against =
-                        step.rates.containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
+                        step.rates().containsKey("torch compiled") ? "the better of eager and compiled" : "eager";
                 newest.putIfAbsent(
-                        step.model + " " + step.precision,
+                        step.model() + " " + step.precision(),
                         "- %s in %s: %s times %s (%s)%n"
-                                .formatted(step.model, step.precision, number(step.ratio()), against, s.date()));
+                                .formatted(step.model(), step.precision(), number(step.ratio()), against, s.date()));
             }
         }
         boolean gpu = sources.stream().anyMatch(Source::onGpu);
@@ -419,71 +453,6 @@ public final class ResultsPage {
                 %s
                 %s[All results](docs/results.md), with dates and commits.
                 """.formatted(String.join("", newest.values()), gpu ? "" : "Nothing has run on a GPU yet. ");
-    }
-
-    /// One model of a record of `step-benchmark`, or a row of one of `bench`.
-    private record Step(String model, String precision, Map<String, Double> rates, Map<String, Double> peaks) {
-        static List<Step> of(Source s) {
-            Map<String, Step> steps = new LinkedHashMap<>();
-            for (JsonNode row : s.record.path("rows")) {
-                if (s.is("step")) {
-                    Step step = steps.computeIfAbsent(
-                            row.path("model").asString("") + row.path("precision"), _ -> named(row, "precision"));
-                    step.add(
-                            row.path("contender").asString(""),
-                            row.path("tokens_per_second").asDouble(),
-                            row.path("peak_rss_bytes"));
-                } else if (s.onCpu()
-                        && row.path("spec").path("kind").asString("").equals("step")
-                        && row.has("micros")
-                        && !row.path("spec").path("launch_bound").asBoolean(false)) {
-                    Step step = named(row.path("spec"), "dtype");
-                    steps.put(row.path("name").asString(""), step);
-                    double tokens = row.path("tokens").asDouble();
-                    step.add("jacquard", row.path("tokens_per_second").asDouble(), row.path("peak_bytes"));
-                    row.path("peers").properties().stream()
-                            .filter(e -> e.getValue().has("micros"))
-                            .forEach(e -> step.add(
-                                    e.getKey().replaceAll("^py", "").replaceAll("compile$", "compiled"),
-                                    tokens / e.getValue().get("micros").asDouble() * 1e6,
-                                    e.getValue().path("peak_bytes")));
-                }
-            }
-            return List.copyOf(steps.values());
-        }
-
-        private static Step named(JsonNode node, String precision) {
-            return new Step(
-                    node.path("model").asString(""),
-                    node.path(precision).asString("").replace("f32", "fp32"),
-                    new LinkedHashMap<>(),
-                    new LinkedHashMap<>());
-        }
-
-        private void add(String contender, double rate, JsonNode peak) {
-            rates.put(contender, rate);
-            peaks.put(contender, peak.asDouble() / (1 << 20));
-        }
-
-        double ratio() {
-            double ours = rates.getOrDefault("jacquard", Double.NaN);
-            double best = rates.entrySet().stream()
-                    .filter(e -> e.getKey().startsWith("torch"))
-                    .mapToDouble(Map.Entry::getValue)
-                    .max()
-                    .orElse(Double.NaN);
-            return ours / best;
-        }
-
-        String rate(String contender) {
-            Double rate = rates.get(contender);
-            return rate == null ? "" : "%.0f".formatted(rate);
-        }
-
-        String memory(String contender) {
-            Double peak = peaks.get(contender);
-            return peak == null ? "-" : "%.0f".formatted(peak);
-        }
     }
 
     private static String number(JsonNode value) {
