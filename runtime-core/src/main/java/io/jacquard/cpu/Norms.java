@@ -119,7 +119,7 @@ final class Norms {
                 workers,
                 g.rows,
                 c,
-                2 * c,
+                g.mean == null ? c : 2 * c,
                 (first, last, lane, partials) -> rows(g, first, last, lane, partials),
                 (from, to, lane) -> {
                     long scratch = lane.floats(c);
@@ -130,96 +130,126 @@ final class Norms {
                 });
     }
 
+    /// Two passes over a row, which has left the L1 cache in between where it is long: what is normalised is computed
+    /// again in the second one rather than kept.
     private static void rows(Backward g, long first, long last, Lane lane, long partials) {
         int c = g.c;
         long w = g.weight.read(0, c, lane.floats(c));
-        long hat = lane.floats(c);
+        long sx = lane.floats(c);
         long sy = lane.floats(c);
         long sd = lane.floats(c);
+        long dots = lane.floats(2);
         for (long i = first; i < last; i++) {
             float mean = g.mean == null ? 0f : Mem.getFloat(g.mean.at(i));
             float rstd = Mem.getFloat(g.rstd.at(i));
             long dy = g.dy.read(i * c, c, sy);
-            normalised(hat, g.x.read(i * c, c, hat), mean, rstd, c);
-            if (partials != 0) {
-                weightSums(partials, partials + 4L * c, dy, hat, c);
+            long x = g.x.read(i * c, c, sx);
+            if (partials == 0) {
+                dots(dots, dy, x, w, mean, rstd, c);
+            } else if (g.mean == null) {
+                rmsSums(dots, partials, dy, x, w, rstd, c);
+            } else {
+                layerSums(dots, partials, partials + 4L * c, dy, x, w, mean, rstd, c);
             }
             if (g.dx != null) {
                 long to = g.beta == 0f ? g.dx.target(i * c, sd) : sd;
-                inputGradient(g, to, dy, hat, w, rstd);
+                float ofMean = g.mean == null ? 0f : Mem.getFloat(dots) / c;
+                inputGradient(to, dy, x, w, mean, rstd, ofMean, Mem.getFloat(dots + 4) / c, c);
                 Rows.store(g.dx, i * c, c, to, sy, g.beta);
             }
         }
     }
 
-    private static void inputGradient(Backward g, long to, long dy, long hat, long w, float rstd) {
-        float meanHat = dot3(dy, w, hat, g.c) / g.c;
-        float mean = g.mean == null ? 0f : FloatMath.dot(dy, w, g.c) / g.c;
-        combine(to, dy, w, hat, mean, meanHat, rstd, g.c);
-    }
-
-    private static void normalised(long hat, long x, float mean, float rstd, int n) {
+    /// `dots = {dy · w, (dy w) · hat}`, `hat = (x - mean) * rstd`.
+    private static void dots(long dots, long dy, long x, long w, float mean, float rstd, int n) {
         FloatVector m = all(mean);
         FloatVector r = all(rstd);
+        FloatVector first = FloatVector.zero(Mem.S);
+        FloatVector second = first;
         int i = 0;
         for (; i <= n - VL; i += VL) {
-            store(load(x + 4L * i).sub(m).mul(r), hat + 4L * i);
+            FloatVector d = load(dy + 4L * i).mul(load(w + 4L * i));
+            first = first.add(d);
+            second = load(x + 4L * i).sub(m).mul(r).fma(d, second);
         }
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
-            store(load(x + 4L * i, mask).sub(m).mul(r), hat + 4L * i, mask);
+            FloatVector d = load(dy + 4L * i, mask).mul(load(w + 4L * i, mask));
+            first = first.add(d);
+            second = load(x + 4L * i, mask).sub(m).mul(r).fma(d, second);
         }
+        Mem.setFloat(dots, Mem.sumLanes(first));
+        Mem.setFloat(dots + 4, Mem.sumLanes(second));
     }
 
-    private static void weightSums(long dw, long db, long dy, long hat, int n) {
+    /// [#dots] without a mean, the second only; and `dw += dy * hat`.
+    private static void rmsSums(long dots, long dw, long dy, long x, long w, float rstd, int n) {
+        FloatVector r = all(rstd);
+        FloatVector second = FloatVector.zero(Mem.S);
         int i = 0;
         for (; i <= n - VL; i += VL) {
             FloatVector d = load(dy + 4L * i);
-            store(d.fma(load(hat + 4L * i), load(dw + 4L * i)), dw + 4L * i);
+            FloatVector ofWeight = load(x + 4L * i).mul(r).mul(d);
+            second = ofWeight.fma(load(w + 4L * i), second);
+            store(ofWeight.add(load(dw + 4L * i)), dw + 4L * i);
+        }
+        if (i < n) {
+            VectorMask<Float> mask = tail(i, n);
+            FloatVector d = load(dy + 4L * i, mask);
+            FloatVector ofWeight = load(x + 4L * i, mask).mul(r).mul(d);
+            second = ofWeight.fma(load(w + 4L * i, mask), second);
+            store(ofWeight.add(load(dw + 4L * i, mask)), dw + 4L * i, mask);
+        }
+        Mem.setFloat(dots + 4, Mem.sumLanes(second));
+    }
+
+    /// [#dots], and `dw += dy * hat`, `db += dy`.
+    private static void layerSums(
+            long dots, long dw, long db, long dy, long x, long w, float mean, float rstd, int n) {
+        FloatVector m = all(mean);
+        FloatVector r = all(rstd);
+        FloatVector first = FloatVector.zero(Mem.S);
+        FloatVector second = first;
+        int i = 0;
+        for (; i <= n - VL; i += VL) {
+            FloatVector d = load(dy + 4L * i);
+            FloatVector v = load(w + 4L * i);
+            FloatVector ofWeight = load(x + 4L * i).sub(m).mul(r).mul(d);
+            first = d.fma(v, first);
+            second = ofWeight.fma(v, second);
+            store(ofWeight.add(load(dw + 4L * i)), dw + 4L * i);
             store(d.add(load(db + 4L * i)), db + 4L * i);
         }
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
             FloatVector d = load(dy + 4L * i, mask);
-            store(d.fma(load(hat + 4L * i, mask), load(dw + 4L * i, mask)), dw + 4L * i, mask);
+            FloatVector v = load(w + 4L * i, mask);
+            FloatVector ofWeight = load(x + 4L * i, mask).sub(m).mul(r).mul(d);
+            first = d.fma(v, first);
+            second = ofWeight.fma(v, second);
+            store(ofWeight.add(load(dw + 4L * i, mask)), dw + 4L * i, mask);
             store(d.add(load(db + 4L * i, mask)), db + 4L * i, mask);
         }
+        Mem.setFloat(dots, Mem.sumLanes(first));
+        Mem.setFloat(dots + 4, Mem.sumLanes(second));
     }
 
-    private static float dot3(long x, long y, long z, int n) {
-        FloatVector s0 = FloatVector.zero(Mem.S);
-        FloatVector s1 = s0;
-        int i = 0;
-        for (; i <= n - 2 * VL; i += 2 * VL) {
-            s0 = load(x + 4L * i).mul(load(y + 4L * i)).fma(load(z + 4L * i), s0);
-            s1 = load(x + 4L * (i + VL)).mul(load(y + 4L * (i + VL))).fma(load(z + 4L * (i + VL)), s1);
-        }
-        return Mem.sumLanes(s0.add(s1)) + dot3Rest(x, y, z, i, n);
-    }
-
-    private static float dot3Rest(long x, long y, long z, int from, int n) {
-        FloatVector s = FloatVector.zero(Mem.S);
-        for (int i = from; i < n; i += VL) {
-            VectorMask<Float> mask = tail(i, n);
-            s = load(x + 4L * i, mask).mul(load(y + 4L * i, mask)).fma(load(z + 4L * i, mask), s);
-        }
-        return Mem.sumLanes(s);
-    }
-
-    /// `to = rstd * (dy * w - mean - hat * meanHat)`.
-    private static void combine(long to, long dy, long w, long hat, float mean, float meanHat, float rstd, int n) {
+    /// `to = rstd * (dy * w - ofMean - hat * ofHat)`.
+    private static void inputGradient(
+            long to, long dy, long x, long w, float mean, float rstd, float ofMean, float ofHat, int n) {
         FloatVector m = all(mean);
-        FloatVector h = all(-meanHat);
         FloatVector r = all(rstd);
+        FloatVector o = all(ofMean);
+        FloatVector h = all(-ofHat);
         int i = 0;
         for (; i <= n - VL; i += VL) {
-            FloatVector d = load(dy + 4L * i).mul(load(w + 4L * i)).sub(m);
-            store(load(hat + 4L * i).fma(h, d).mul(r), to + 4L * i);
+            FloatVector d = load(dy + 4L * i).mul(load(w + 4L * i)).sub(o);
+            store(load(x + 4L * i).sub(m).mul(r).fma(h, d).mul(r), to + 4L * i);
         }
         if (i < n) {
             VectorMask<Float> mask = tail(i, n);
-            FloatVector d = load(dy + 4L * i, mask).mul(load(w + 4L * i, mask)).sub(m);
-            store(load(hat + 4L * i, mask).fma(h, d).mul(r), to + 4L * i, mask);
+            FloatVector d = load(dy + 4L * i, mask).mul(load(w + 4L * i, mask)).sub(o);
+            store(load(x + 4L * i, mask).sub(m).mul(r).fma(h, d).mul(r), to + 4L * i, mask);
         }
     }
 }
