@@ -53,11 +53,15 @@ final class Convert {
         return i.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 
+    /// NaN are rare: one test of a whole vector, and the rounding of all others without them.
     static void storeBf16(FloatVector v, long address) {
         IntVector bits = v.reinterpretAsInts();
-        VectorMask<Integer> nan = bits.and(0x7fffffff).compare(VectorOperators.GT, 0x7f800000);
         IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-        IntVector rounded = bits.add(odd).add(0x7fff).blend(bits.or(0x400000), nan);
+        IntVector rounded = bits.add(odd).add(0x7fff);
+        VectorMask<Float> nan = v.test(VectorOperators.IS_NAN);
+        if (nan.anyTrue()) {
+            rounded = rounded.blend(bits.or(0x400000), nan.cast(I));
+        }
         ShortVector h =
                 (ShortVector) rounded.lanewise(VectorOperators.LSHR, 16).convertShape(VectorOperators.I2S, H, 0);
         h.intoMemorySegment(ALL, address, NATIVE);

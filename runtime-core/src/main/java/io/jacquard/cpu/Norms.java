@@ -130,8 +130,8 @@ final class Norms {
                 });
     }
 
-    /// Two passes over a row, which has left the L1 cache in between where it is long: what is normalised is computed
-    /// again in the second one rather than kept.
+    /// Two passes over a row, which has left the L1 cache in between where it is long: what is normalised is
+    /// computed again in the second one rather than kept.
     private static void rows(Backward g, long first, long last, Lane lane, long partials) {
         int c = g.c;
         long w = g.weight.read(0, c, lane.floats(c));
@@ -204,8 +204,7 @@ final class Norms {
     }
 
     /// [#dots], and `dw += dy * hat`, `db += dy`.
-    private static void layerSums(
-            long dots, long dw, long db, long dy, long x, long w, float mean, float rstd, int n) {
+    private static void layerSums(long dots, long dw, long db, long dy, long x, long w, float mean, float rstd, int n) {
         FloatVector m = all(mean);
         FloatVector r = all(rstd);
         FloatVector first = FloatVector.zero(Mem.S);

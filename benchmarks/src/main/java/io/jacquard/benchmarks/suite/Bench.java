@@ -152,15 +152,21 @@ public final class Bench implements Callable<Integer> {
         }
         boolean emulated = described.contains("emulated driver");
         Rows.Scale shapes = scale != null ? scale : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
-        try (Contenders contenders = new Contenders(device, python, !noCompile, wanted(cuda))) {
+        try (var _ = OneAtATime.enter();
+                Contenders contenders = new Contenders(device, python, !noCompile, wanted(cuda))) {
             BenchRecord record = record(contenders, floats);
             record.put("device", described);
             record.put("memory_bytes", memory);
             record.put("machine", emulated ? "emulated" : cuda ? "gpu" : "cpu");
-            run(contenders, rows(shapes, floats), turns(cuda && !emulated), record);
+            run(contenders, rows(shapes, floats), turns(cuda && !emulated), goals(shapes, cuda, emulated), record);
             int end = conclude(record.json());
             return wrong == 0 ? end : 1;
         }
+    }
+
+    /// A shape's goals are those of its kind of device.
+    private static Rows.Scale goals(Rows.Scale shapes, boolean cuda, boolean emulated) {
+        return cuda == (shapes == Rows.Scale.GPU) && !emulated ? shapes : Rows.Scale.TINY;
     }
 
     /// Compares and reports, as was asked.
@@ -199,7 +205,7 @@ public final class Bench implements Callable<Integer> {
 
     private List<String> wanted(boolean cuda) {
         if (peers != null) {
-            return peers.equals(List.of("none")) ? List.of() : peers;
+            return peers.subList(peers.lastIndexOf("none") + 1, peers.size()); // a later --peers adds to an earlier one
         }
         List<String> all = new ArrayList<>(List.of(Contenders.PYTORCH));
         if (!cuda && System.getProperty(Contenders.PEERS) != null) {
@@ -232,14 +238,28 @@ public final class Bench implements Callable<Integer> {
                 : new Turns(3, 2000, 5, 200, gpu ? 10 : 3, deadline, gpu);
     }
 
+    /// As anybody can repeat it: without the paths of this machine.
+    static List<String> command(List<String> arguments) {
+        Map<String, String> paths = Map.of(
+                "--out", "FILE", "--python", "PYTHON", "--compare", "RECORD", "--report", "DIR", "--history", "DIR");
+        List<String> command = new ArrayList<>(List.of("bench"));
+        String before = "";
+        for (String argument : arguments) {
+            String[] parts = argument.split("=", 2);
+            String inOne =
+                    parts.length == 2 && paths.containsKey(parts[0]) ? parts[0] + "=" + paths.get(parts[0]) : argument;
+            command.add(paths.getOrDefault(before, inOne));
+            before = argument;
+        }
+        return command;
+    }
+
     private BenchRecord record(Contenders contenders, String floats) throws IOException {
         String date = DateTimeFormatter.ofPattern("yyyy-MM-dd-HHmm").format(LocalDateTime.now(ZoneOffset.UTC));
         Path file = out == null ? Path.of("bench-" + date + ".json") : out;
-        List<String> command = new ArrayList<>(List.of("bench"));
-        if (spec != null) {
-            command.addAll(spec.commandLine().getParseResult().originalArgs());
-        }
-        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command);
+        List<String> arguments =
+                spec == null ? List.of() : spec.commandLine().getParseResult().originalArgs();
+        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command(arguments));
         Map<String, Object> all = new LinkedHashMap<>();
         for (String name : contenders.peers()) {
             Map<String, Object> about = new LinkedHashMap<>();
@@ -260,7 +280,8 @@ public final class Bench implements Callable<Integer> {
         return record;
     }
 
-    private void run(Contenders contenders, List<Row> rows, Turns turns, BenchRecord record) throws IOException {
+    private void run(Contenders contenders, List<Row> rows, Turns turns, Rows.Scale goals, BenchRecord record)
+            throws IOException {
         Map<String, Object> protocol = new LinkedHashMap<>();
         protocol.put("rounds", turns.rounds());
         protocol.put("warm_up_millis", turns.warmUpMillis());
@@ -280,7 +301,7 @@ public final class Bench implements Callable<Integer> {
                 record.skip(row.name());
                 continue;
             }
-            Map<String, @Nullable Object> result = measure(contenders, row, turns, rates);
+            Map<String, @Nullable Object> result = measure(contenders, row, turns, rates, goals);
             if (result.get("why") != null) {
                 wrong++;
             }
@@ -307,8 +328,9 @@ public final class Bench implements Callable<Integer> {
         return Rates.best(mine, peer.ask(Turns.command("roofline", "dtypes", dtypes), turns.patience()));
     }
 
-    private Map<String, @Nullable Object> measure(Contenders contenders, Row row, Turns turns, Rates rates) {
-        Result result = new Result(row, rates, turns.gpu());
+    private Map<String, @Nullable Object> measure(
+            Contenders contenders, Row row, Turns turns, Rates rates, Rows.Scale goals) {
+        Result result = new Result(row, rates, goals);
         try {
             if (row.isStep()) {
                 try (Contender steps = contenders.steps(row)) {

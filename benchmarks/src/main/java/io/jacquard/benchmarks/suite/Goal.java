@@ -6,51 +6,66 @@ import java.util.regex.Pattern;
 
 /// What a row should reach: time of a peer over ours, or our peak memory over the peer's.
 ///
+/// @param scale where: rows of other scales have no goal
 /// @param row which rows, by name
 /// @param against which of the peers: the fastest of these counts
 /// @param ratio the least speed ratio, or with `memory` the most memory
-record Goal(Pattern row, String words, Pattern against, double ratio, boolean memory) {
+record Goal(Rows.Scale scale, Pattern row, String words, Pattern against, double ratio, boolean memory) {
     private static final List<Goal> ALL = List.of(
-            speed("(layer|rms) norm backward.* bf16", "torch.compile", "pytorch compile.*", 2.2),
-            speed("clip \\+ AdamW \\+ cast.* bf16", "fused AdamW + clip", "pytorch.*", 1.15),
-            speed("step .* B=1 bf16", "torch.compile, whole step in one graph", "pytorch compile.*", 2.0),
-            speed(
-                    "attention forward hd64 causal T=1024 .* bf16",
-                    "the best forced SDPA backend",
-                    "pytorch sdpa.*",
-                    1.25),
-            speed(
+            gpu("(layer|rms) norm backward.* bf16", "torch.compile", "pytorch compile.*", 2.2),
+            gpu("clip \\+ AdamW \\+ cast.* bf16", "fused AdamW + clip", "pytorch.*", 1.15),
+            gpu("step .* B=1 bf16", "torch.compile, whole step in one graph", "pytorch compile.*", 2.0),
+            gpu("attention forward hd64 causal T=1024 .* bf16", "the best forced SDPA backend", "pytorch sdpa.*", 1.25),
+            gpu(
                     "attention forward hd128 causal T=8192 .* bf16",
                     "the best forced SDPA backend",
                     "pytorch sdpa.*",
                     1.05),
-            speed("attention backward hd128 causal T=8192 .* bf16", "cuDNN", "pytorch sdpa cudnn", 1.10),
-            speed("step gpt2-124m T=1024 B=32 bf16", "torch.compile with its best backend", "pytorch compile.*", 1.3),
+            gpu("attention backward hd128 causal T=8192 .* bf16", "cuDNN", "pytorch sdpa cudnn", 1.10),
+            gpu("step gpt2-124m T=1024 B=32 bf16", "torch.compile with its best backend", "pytorch compile.*", 1.3),
             new Goal(
+                    Rows.Scale.GPU,
                     Pattern.compile("step gpt2-124m T=1024 B=32 bf16"),
                     "torch.compile's peak memory",
                     Pattern.compile("pytorch compile.*"),
                     0.6,
-                    true));
+                    true),
+            cpu("step gpt2-124m T=256 B=4 f32", 1.15),
+            cpu("step gpt2-124m T=256 B=4 bf16", 1.7),
+            cpu("step char-gpt .*", 1.2),
+            cpu("attention .* f32", 1.9),
+            cpu("attention .* bf16", 1.3),
+            cpu("(gelu|swiglu|cross entropy) .*", 1.2));
 
-    private static Goal speed(String row, String words, String against, double ratio) {
-        return new Goal(Pattern.compile(row), words, Pattern.compile(against), ratio, false);
+    private static Goal gpu(String row, String words, String against, double ratio) {
+        return new Goal(Rows.Scale.GPU, Pattern.compile(row), words, Pattern.compile(against), ratio, false);
+    }
+
+    private static Goal cpu(String row, double ratio) {
+        Pattern pytorch = Pattern.compile("pytorch.*");
+        return new Goal(Rows.Scale.CPU, Pattern.compile(row), "the best PyTorch", pytorch, ratio, false);
     }
 
     static List<Goal> all() {
         return ALL;
     }
 
-    static Optional<Goal> speedOf(String row) {
+    static Optional<Goal> speedOf(Rows.Scale scale, String row) {
+        return of(scale, row, false);
+    }
+
+    static Optional<Goal> memoryOf(Rows.Scale scale, String row) {
+        return of(scale, row, true);
+    }
+
+    private static Optional<Goal> of(Rows.Scale scale, String row, boolean memory) {
         return ALL.stream()
-                .filter(g -> !g.memory && g.row.matcher(row).matches())
+                .filter(g -> g.scale == scale && g.memory == memory && g.isFor(row))
                 .findFirst();
     }
 
-    static Optional<Goal> memoryOf(String row) {
-        return ALL.stream()
-                .filter(g -> g.memory && g.row.matcher(row).matches())
-                .findFirst();
+    boolean isFor(String name) {
+        return row.matcher(name).matches();
     }
 
     boolean countsAgainst(String peer) {

@@ -28,11 +28,11 @@ final class Result {
     private double goalMicros = Double.POSITIVE_INFINITY;
     private double goalMemory = Double.POSITIVE_INFINITY;
 
-    /// @param gpu whether the goals, which are a GPU's, are for this device
-    Result(Row of, Rates rates, boolean gpu) {
+    /// @param goals of which shapes, those of [Rows.Scale#TINY] having none
+    Result(Row of, Rates rates, Rows.Scale goals) {
         this.rates = rates;
-        speedGoal = Goal.speedOf(of.name()).filter(_ -> gpu);
-        memoryGoal = Goal.memoryOf(of.name()).filter(_ -> gpu);
+        speedGoal = Goal.speedOf(goals, of.name());
+        memoryGoal = Goal.memoryOf(goals, of.name());
         row.put("name", of.name());
         row.put("family", of.family());
         row.put("spec", of.spec());

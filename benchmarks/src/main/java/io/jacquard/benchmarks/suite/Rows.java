@@ -73,6 +73,8 @@ public final class Rows {
         attention(1, 512, ModelSize.LLAMA_1B);
         norms("layer norm", 1024, 768);
         norms("rms norm", 1024, 2048);
+        norms("layer norm", 16384, 768); // beyond the caches, as are the optimizer and the copy of as much
+        rows.add(moving("copy", 16, 1024, ModelSize.GPT2_124M, dtype));
         optimizer(8 << 20, "f32");
         step(ModelSize.CHAR_GPT, 8, 256, false);
         step(ModelSize.GPT2_124M, 4, 256, false);

@@ -2,6 +2,7 @@ package io.jacquard.benchmarks.suite;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -56,6 +57,26 @@ final class BenchTest {
             assertTrue(row.get("micros").asDouble() > 0);
             assertFalse(row.has("ratio"));
         }
+    }
+
+    @Test
+    void twoAtOnceAreRefused() throws IOException {
+        Path lock = directory.resolve("lock");
+        try (var _ = OneAtATime.enter(lock)) {
+            assertEquals(
+                    "bench: another bench measures on this machine (it holds " + lock
+                            + "), and each would time the other; wait for its end",
+                    assertThrows(IllegalArgumentException.class, () -> OneAtATime.enter(lock))
+                            .getMessage());
+        }
+        OneAtATime.enter(lock).close();
+    }
+
+    @Test
+    void aRecordedCommandIsForAnyMachine() {
+        assertEquals(
+                List.of("bench", "--quick", "--out", "FILE", "--compare=RECORD", "--filter", "a=b"),
+                Bench.command(List.of("--quick", "--out", "/home/me/a.json", "--compare=/b.json", "--filter", "a=b")));
     }
 
     @Test

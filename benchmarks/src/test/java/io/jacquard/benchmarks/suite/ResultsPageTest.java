@@ -44,8 +44,8 @@ final class ResultsPageTest {
                  "device": "H200, driver", "contenders": {"pytorch": {"present": true, "torch": "2.11"}}, "roofline": {}, "skipped": [],
                  "rows": [{"name": "rms norm backward 8192x4096 bf16", "status": "measured", "micros": 50.5,
                            "best_peer": "pytorch compile", "ratio": %s, "goal": 2.2, "goal_ratio": %s,
-                           "peers": {"pytorch compile": {"micros": 100.0}}}]}
-                """.formatted(machine, ratio, ratio));
+                           "peers": {"pytorch eager": {"micros": 9.0}, "pytorch compile": {"micros": %s}}}]}
+                """.formatted(machine, ratio, ratio, 50.5 * ratio));
         return new ResultsPage(root).text();
     }
 
