@@ -1,10 +1,12 @@
 package io.jacquard.benchmarks.report;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.abort;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -236,5 +238,44 @@ final class ReportTest {
         String message = assertThrows(IOException.class, () -> Report.resource("none.css"))
                 .getMessage();
         assertEquals("report: no none.css on the class path, where a build puts it; build again", message);
+    }
+
+    /// Chart.js gives a canvas its size when it draws; a script that fails leaves the rest without.
+    @Test
+    void aBrowserDrawsEveryChart() throws IOException {
+        JsonNode older = Records.quiet()
+                .put("date", "2026-11-20T00:00:00Z")
+                .row(row("norms", "rms norm", 200, Map.of("pytorch eager", 300.0)))
+                .build();
+        page(List.of(older), records().build(), null);
+        Document drawn = inBrowser(directory.resolve("index.html"));
+        List<String> charts = drawn.select("canvas").eachAttr("aria-label");
+        assertEquals(4, charts.size(), charts.toString()); // norms, matmul, roofline, history
+        for (Element canvas : drawn.select("canvas")) {
+            assertTrue(canvas.attr("style").matches(".*width: [1-9]\\d+px.*"), canvas.outerHtml());
+        }
+        assertEquals(List.of("norms"), drawn.select("#family option").eachText(), "of the rows that both runs have");
+    }
+
+    private static Document inBrowser(Path file) throws IOException {
+        for (String browser : List.of("chromium", "chromium-browser", "google-chrome")) {
+            Process p;
+            try {
+                p = new ProcessBuilder(
+                                browser,
+                                "--headless",
+                                "--no-sandbox",
+                                "--disable-gpu",
+                                "--virtual-time-budget=3000",
+                                "--dump-dom",
+                                file.toUri().toString())
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
+            } catch (IOException e) {
+                continue; // not this one
+            }
+            return Parser.htmlParser().parseInput(new String(p.getInputStream().readAllBytes(), UTF_8), "");
+        }
+        return abort("no Chromium or Chrome on the path");
     }
 }
