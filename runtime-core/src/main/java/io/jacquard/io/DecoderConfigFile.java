@@ -29,7 +29,7 @@ public final class DecoderConfigFile {
         DecoderConfigFile f = new DecoderConfigFile(path.toString(), Json.readObject(path, MAX_BYTES));
         String type = String.valueOf(f.values.get("model_type"));
         if (f.values.get("quantization_config") instanceof Map<?, ?> quantization) {
-            PackedInt4.check(path.toString(), quantization);
+            QuantizationConfig.check(path.toString(), quantization);
         }
         return switch (type) {
             case "gpt2" -> f.gpt2();

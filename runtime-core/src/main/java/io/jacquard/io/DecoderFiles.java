@@ -6,7 +6,9 @@ import io.jacquard.nn.Parameter;
 import io.jacquard.nn.Weights;
 import io.jacquard.ops.Ops;
 import io.jacquard.optim.Shards;
+import io.jacquard.quantize.Float8Matrix;
 import io.jacquard.quantize.Int4Matrix;
+import io.jacquard.quantize.RoundedWeight;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
@@ -39,10 +41,10 @@ public final class DecoderFiles {
         private final DType dtype;
         private final List<DecoderLayout.Part> layout;
         private final Map<Parameter, MemorySegment> data = new HashMap<>();
-        private final Map<Parameter, Int4Matrix> quantized;
+        private final Map<Parameter, RoundedWeight> quantized;
 
         private Snapshot(
-                Decoder model, Shards shards, int endOfText, Map<Parameter, Int4Matrix> quantized, Arena arena) {
+                Decoder model, Shards shards, int endOfText, Map<Parameter, RoundedWeight> quantized, Arena arena) {
             this.quantized = quantized;
             if (!model.weights().frozen().isEmpty()) {
                 throw new IllegalArgumentException(
@@ -69,22 +71,22 @@ public final class DecoderFiles {
             }
             writer.write(directory.resolve(part.name("model")));
             if (part.isFirst()) {
-                Int4Matrix any = quantized.values().stream().findFirst().orElse(null);
+                RoundedWeight any = quantized.values().stream().findFirst().orElse(null);
                 String text = DecoderConfigFile.render(
-                        config,
-                        dtype,
-                        endOfText,
-                        any == null ? null : PackedInt4.config(any.group(), any.zeros() == null));
+                        config, dtype, endOfText, any == null ? null : QuantizationConfig.of(any));
                 AtomicFiles.writeText(directory.resolve(CONFIG), text);
             }
         }
 
         private void add(SafetensorsWriter writer, DecoderLayout.Part p, MemorySegment whole) {
-            Int4Matrix q = quantized.get(p.parameter());
-            if (q != null) {
-                PackedInt4.add(writer, p.name(), q, p.from(), p.to());
-                return;
+            switch (quantized.get(p.parameter())) {
+                case Int4Matrix q -> PackedInt4.add(writer, p.name(), q, p.from(), p.to());
+                case Float8Matrix q -> Float8Weights.add(writer, p.name(), q, p.from(), p.to());
+                case null -> addExact(writer, p, whole);
             }
+        }
+
+        private void addExact(SafetensorsWriter writer, DecoderLayout.Part p, MemorySegment whole) {
             long row = p.parameter().logicalShape().elements()
                     / p.parameter().logicalShape().dim(0);
             MemorySegment bytes = whole.asSlice(
@@ -113,10 +115,10 @@ public final class DecoderFiles {
         }
     }
 
-    /// As [#save], with these weights of linear layers in four bits: as `compressed-tensors` keeps them. The names
+    /// As [#save], with these weights of linear layers in few bits: as `compressed-tensors` keeps them. The names
     /// are those of layers whose weight is `[out, in]`, also of GPT-2, whose files otherwise have them transposed;
     /// so transformers reads such files of Llama alone.
-    public static void save(Decoder model, int endOfText, Map<Parameter, Int4Matrix> quantized, Path directory)
+    public static void save(Decoder model, int endOfText, Map<Parameter, RoundedWeight> quantized, Path directory)
             throws IOException {
         try (Arena arena = Arena.ofShared()) {
             new Snapshot(model, alone(model), endOfText, quantized, arena).write(directory, FilePart.ALL);
@@ -166,6 +168,10 @@ public final class DecoderFiles {
                 left.removeAll(PackedInt4.names(p.name()));
                 continue;
             }
+            if (Float8Weights.has(files, p.name())) { // as above
+                left.removeAll(Float8Weights.names(p.name()));
+                continue;
+            }
             SafetensorsEntry entry = find(directory, files, p.name());
             left.remove(entry.name());
             if (!entry.shape().equals(p.fileShape())) {
@@ -209,6 +215,10 @@ public final class DecoderFiles {
                     rows.kernels().cast(rows, Tensor.of(part.shape(), q.dequantized()));
                     continue;
                 }
+                if (Float8Weights.has(files, part.name())) {
+                    rows.kernels().dequantize(rows, float8(directory, files, part));
+                    continue;
+                }
                 SafetensorsEntry entry = find(directory, files, part.name());
                 int[] dims = entry.shape().stream().mapToInt(Math::toIntExact).toArray();
                 Tensor file = Tensor.empty(Shape.of(dims), dtype(directory, entry));
@@ -240,6 +250,15 @@ public final class DecoderFiles {
     private static Int4Matrix packed(Path directory, ModelDirectory files, DecoderLayout.Part part) {
         try {
             return PackedInt4.read(
+                    files, part.name(), part.shape().dim(0), part.shape().dim(1));
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(directory + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static Scaled float8(Path directory, ModelDirectory files, DecoderLayout.Part part) {
+        try {
+            return Float8Weights.read(
                     files, part.name(), part.shape().dim(0), part.shape().dim(1));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(directory + ": " + e.getMessage(), e);

@@ -4,10 +4,7 @@ import io.jacquard.quantize.Int4Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /// Four-bit weights as `compressed-tensors` packs them (`pack-quantized`): in place of `NAME` the tensors
 /// `NAME_packed`, eight values to an I32 along the rows, the first in the lowest bits and each plus 8; `NAME_scale`;
@@ -78,7 +75,8 @@ final class PackedInt4 {
                     + "; expected [rows, groups]");
         }
         int groups = Math.toIntExact(scale.shape().getLast());
-        float[] scales = floats(files, scale, rows, groups);
+        data(files, scale.name(), scale.type(), rows, groups); // checks the shape
+        float[] scales = floats(files, scale);
         byte[] zeros = files.find(name + "_zero_point") == null ? null : new byte[rows * groups];
         if (zeros != null) {
             int packedRows = Math.ceilDiv(rows, PER_INT);
@@ -111,9 +109,12 @@ final class PackedInt4 {
         return files.data(name);
     }
 
-    private static float[] floats(ModelDirectory files, SafetensorsEntry entry, int rows, int columns) {
-        MemorySegment data = data(files, entry.name(), entry.type(), rows, columns);
-        float[] floats = new float[rows * columns];
+    /// The elements of a tensor of floats.
+    ///
+    /// @throws IllegalArgumentException if it is of another type
+    static float[] floats(ModelDirectory files, SafetensorsEntry entry) {
+        MemorySegment data = files.data(entry.name());
+        float[] floats = new float[Math.toIntExact(entry.elements())];
         for (int i = 0; i < floats.length; i++) {
             floats[i] = switch (entry.type()) {
                 case F32 -> data.getAtIndex(FLOAT, i);
@@ -125,45 +126,5 @@ final class PackedInt4 {
             };
         }
         return floats;
-    }
-
-    /// What `config.json` says of such weights.
-    static Map<String, @Nullable Object> config(int group, boolean symmetric) {
-        Map<String, @Nullable Object> weights = new LinkedHashMap<>();
-        weights.put("num_bits", 4);
-        weights.put("type", "int");
-        weights.put("symmetric", symmetric);
-        weights.put("strategy", "group");
-        weights.put("group_size", group);
-        weights.put("dynamic", false);
-        Map<String, @Nullable Object> all = new LinkedHashMap<>();
-        all.put("targets", List.of("Linear"));
-        all.put("weights", weights);
-        all.put("input_activations", null);
-        all.put("output_activations", null);
-        Map<String, @Nullable Object> config = new LinkedHashMap<>();
-        config.put("quant_method", "compressed-tensors");
-        config.put("format", "pack-quantized");
-        config.put("quantization_status", "compressed");
-        config.put("config_groups", Map.of("group_0", all));
-        config.put("ignore", List.of("lm_head"));
-        return config;
-    }
-
-    /// @throws IllegalArgumentException if `config`, of the file `what`, is of other weights than these
-    static void check(String what, Map<?, ?> config) {
-        Object method = config.get("quant_method");
-        Object format = config.get("format");
-        Object bits = config.get("config_groups") instanceof Map<?, ?> groups
-                        && groups.values().stream().findFirst().orElse(null) instanceof Map<?, ?> first
-                        && first.get("weights") instanceof Map<?, ?> weights
-                ? weights.get("num_bits")
-                : null;
-        if (!"compressed-tensors".equals(method)
-                || !"pack-quantized".equals(format)
-                || !Long.valueOf(4).equals(bits)) {
-            throw new IllegalArgumentException(what + ": quantization_config is of " + method + ", " + format + ", "
-                    + bits + " bits; expected compressed-tensors, pack-quantized, 4 bits");
-        }
     }
 }

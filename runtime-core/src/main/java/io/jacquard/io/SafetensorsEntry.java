@@ -17,4 +17,9 @@ public record SafetensorsEntry(String name, SafetensorsType type, List<Long> sha
     public long bytes() {
         return end - begin;
     }
+
+    /// How many elements the shape has.
+    public long elements() {
+        return 8 * bytes() / type.bits();
+    }
 }

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /// @param values -8 to 7, row-major
 /// @param scales one for each group
 /// @param zeros -8 to 7, one for each group; null: all are 0
-public record Int4Matrix(int rows, int columns, int group, byte[] values, float[] scales, byte @Nullable [] zeros) {
+public record Int4Matrix(int rows, int columns, int group, byte[] values, float[] scales, byte @Nullable [] zeros)
+        implements RoundedWeight {
     /// The least value.
     public static final int LEAST = -8;
 
@@ -54,7 +55,7 @@ public record Int4Matrix(int rows, int columns, int group, byte[] values, float[
         return (values[row * columns + column] - (zeros == null ? 0 : zeros[g])) * scales[g];
     }
 
-    /// What the elements stand for, row-major.
+    @Override
     public float[] dequantized() {
         float[] w = new float[rows * columns];
         for (int r = 0; r < rows; r++) {

@@ -18,17 +18,11 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
 
-/// Rounds the weights of a model's linear layers to four bits, block by block: each block's inputs are those that the
+/// Rounds the weights of a model's linear layers to few bits, block by block: each block's inputs are those that the
 /// rounded blocks before it give. Embeddings, norms, biases and the head stay as they are.
 ///
 /// **Thread**: that of the model's session.
 public final class ModelQuantizer {
-    /// How weights are rounded.
-    ///
-    /// @param group neighbours of a row that share a scale; a divisor of every layer's inputs
-    /// @param symmetric whether 0 is always the value 0, and no zeros are stored
-    public record Settings(Int4Rounding rounding, int group, boolean symmetric) {}
-
     /// A weight that was rounded.
     ///
     /// @param weightError root mean square of the error, over that of the weight
@@ -36,32 +30,32 @@ public final class ModelQuantizer {
     public record Layer(String name, double weightError, double outputError) {}
 
     private final Decoder model;
-    private final Settings settings;
+    private final Rounding rounding;
     private final Consumer<Layer> listener;
-    private final SequencedMap<Parameter, Int4Matrix> rounded = new LinkedHashMap<>();
+    private final SequencedMap<Parameter, RoundedWeight> rounded = new LinkedHashMap<>();
 
     /// @param model whole, on this process alone; its weights become the rounded ones
     /// @param listener hears of each weight when it is rounded
-    public ModelQuantizer(Decoder model, Settings settings, Consumer<Layer> listener) {
+    public ModelQuantizer(Decoder model, Rounding rounding, Consumer<Layer> listener) {
         this.model = model;
-        this.settings = settings;
+        this.rounding = rounding;
         this.listener = listener;
     }
 
     /// Rounds all of them.
     ///
     /// @param calibration tokens, each I32 `[B, T]`; none where the rounding needs none
-    /// @throws IllegalArgumentException if the rounding needs data and gets none, or groups do not divide a layer's
-    /// inputs; then nothing has changed
-    public SequencedMap<Parameter, Int4Matrix> run(List<Tensor> calibration) {
-        if (settings.rounding.needsData() && calibration.isEmpty()) {
+    /// @throws IllegalArgumentException if the rounding needs data and gets none, or cannot round a weight; then
+    /// nothing has changed
+    public SequencedMap<Parameter, RoundedWeight> run(List<Tensor> calibration) {
+        if (rounding.needsData() && calibration.isEmpty()) {
             throw new IllegalArgumentException(
-                    "quantize: " + settings.rounding.label() + " needs calibration data; expected some tokens, or rtn");
+                    "quantize: " + rounding.label() + " needs calibration data; expected some tokens, or rtn");
         }
         List<Weights.Segment> blocks = model.weights().segments().stream()
                 .filter(Weights.Segment::isBlock)
                 .toList();
-        blocks.forEach(b -> matrices(b).forEach(this::check));
+        blocks.forEach(b -> matrices(b).forEach(rounding::check));
         try (var _ = Scope.openWithoutGrad("quantization")) {
             List<Tensor> streams = new ArrayList<>();
             for (Tensor tokens : calibration) {
@@ -78,18 +72,6 @@ public final class ModelQuantizer {
         return model.weights().parametersOf(block).stream()
                 .filter(p -> p.shape().rank() == 2)
                 .toList();
-    }
-
-    private void check(Parameter p) {
-        int in = p.shape().dim(1);
-        if (settings.group < 1 || in % settings.group != 0) {
-            throw new IllegalArgumentException("quantize: " + p + " has rows of " + in + ", which groups of "
-                    + settings.group + " do not divide; expected a divisor, such as " + gcd(in, 128));
-        }
-    }
-
-    private static int gcd(int a, int b) {
-        return b == 0 ? a : gcd(b, a % b);
     }
 
     private void block(int i, List<Parameter> matrices, List<Tensor> streams, List<Tensor> tokens) {
@@ -146,7 +128,7 @@ public final class ModelQuantizer {
         float[] w = value.toFloats();
         int rows = p.shape().dim(0);
         int columns = p.shape().dim(1);
-        Int4Matrix q = settings.rounding.round(w, rows, columns, settings.group, settings.symmetric, h);
+        RoundedWeight q = rounding.round(w, rows, columns, h);
         float[] now = q.dequantized();
         try (var _ = Scope.openWithoutGrad("rounded weight")) {
             Tensor t = Tensor.of(p.shape(), now);

@@ -1,5 +1,5 @@
-/// Weights of trained models in four bits: how they are rounded ([Int4Rounding]) and how that is done to a whole model
-/// ([ModelQuantizer]).
+/// Weights of trained models in few bits: how they are rounded ([Int4Rounding], [Float8Matrix]) and how that is done to
+/// a whole model ([ModelQuantizer]).
 @NullMarked
 package io.jacquard.quantize;
 

@@ -12,14 +12,18 @@ import io.jacquard.nn.Pass;
 import io.jacquard.nn.Precision;
 import io.jacquard.nn.Weights;
 import io.jacquard.ops.Recipe;
+import io.jacquard.quantize.Float8Matrix;
+import io.jacquard.quantize.Int4Groups;
 import io.jacquard.quantize.Int4Matrix;
 import io.jacquard.quantize.Int4Rounding;
 import io.jacquard.quantize.ModelQuantizer;
+import io.jacquard.quantize.RoundedWeight;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,8 +36,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/// Models with four-bit weights: made, written, read.
+/// Models with weights in few bits: made, written, read.
 final class QuantizedFilesTest {
     @TempDir
     Path directory;
@@ -74,9 +79,8 @@ final class QuantizedFilesTest {
         Decoder model = model(type);
         float[] head = model.head().value().detach().toFloats();
         List<ModelQuantizer.Layer> layers = new ArrayList<>();
-        Map<Parameter, Int4Matrix> rounded = new ModelQuantizer(
-                        model, new ModelQuantizer.Settings(rounding, 16, symmetric), layers::add)
-                .run(tokens());
+        Map<Parameter, RoundedWeight> rounded =
+                new ModelQuantizer(model, new Int4Groups(rounding, 16, symmetric), layers::add).run(tokens());
         assertEquals(2 * 4, rounded.size());
         assertEquals(8, layers.size());
         assertArrayEquals(head, model.head().value().detach().toFloats());
@@ -95,6 +99,79 @@ final class QuantizedFilesTest {
                     loaded.weights().parameter(p.name()).value().detach().toFloats(),
                     p.name());
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gpt2", "llama"})
+    void eightBitsAreTheSameWhenLoaded(String type) throws IOException {
+        Decoder model = model(type);
+        List<ModelQuantizer.Layer> layers = new ArrayList<>();
+        Map<Parameter, RoundedWeight> rounded =
+                new ModelQuantizer(model, Float8Matrix.ROUNDING, layers::add).run(List.of());
+        for (ModelQuantizer.Layer l : layers) { // three bits of mantissa: 2^-4 at most, some 2^-5.2 at the mean
+            assertTrue(l.weightError() > 0.02 && l.weightError() < 0.035, l.toString());
+        }
+        DecoderFiles.save(model, 0, rounded, directory);
+        Decoder loaded = DecoderFiles.load(directory, new Weights(), DType.F32, DType.F32);
+        for (Parameter p : model.weights().parameters()) {
+            assertArrayEquals(
+                    p.value().detach().toFloats(),
+                    loaded.weights().parameter(p.name()).value().detach().toFloats(),
+                    p.name());
+        }
+    }
+
+    /// By hand: 2, -1.5, 448 and NaN as E4M3; scales of compressed-tensors and of DeepSeek-V3.
+    @ParameterizedTest
+    @CsvSource({"w_scale,F32,1", "w_scale,BF16,2", "w_scale_inv,F32,4"})
+    void scalesOfOtherMakersMultiply(String name, SafetensorsType type, int count) throws IOException {
+        byte[] values = new byte[2 * 256];
+        values[0] = 0x40;
+        values[1] = (byte) 0xbc;
+        values[255] = 0x7e;
+        values[256] = 0x7f;
+        float[] scales = {0.5f, 0.25f, 8, 4};
+        short[] halves = {0x3f00, 0x3e80};
+        SafetensorsWriter writer = new SafetensorsWriter();
+        writer.add("w", SafetensorsType.F8_E4M3, List.of(2L, 256L), MemorySegment.ofArray(values));
+        List<Long> shape = name.endsWith("inv") ? List.of(1L, 2L) : List.of((long) count, 1L);
+        MemorySegment data =
+                type == SafetensorsType.F32 ? MemorySegment.ofArray(scales) : MemorySegment.ofArray(halves);
+        int n = name.endsWith("inv") ? 2 : count;
+        writer.add(name, type, shape, data.asSlice(0, n * type.bits() / 8));
+        writer.write(directory.resolve("model.safetensors"));
+        try (ModelDirectory files = ModelDirectory.open(directory)) {
+            assertTrue(Float8Weights.has(files, "w"));
+            Tensor out = Tensor.empty(Shape.of(2, 256), DType.F32);
+            out.kernels().dequantize(out, Float8Weights.read(files, "w", 2, 256));
+            float[] got = out.toFloats();
+            assertEquals(1f, got[0]);
+            assertEquals(-0.75f, got[1]);
+            assertEquals(448 * (name.endsWith("inv") ? 0.25f : 0.5f), got[255]);
+            assertEquals(Float.NaN, got[256]);
+            assertEquals(0f, got[257]);
+        }
+    }
+
+    @Test
+    void eightBitsWithoutTheirScalesAreRefused() throws IOException {
+        SafetensorsWriter writer = new SafetensorsWriter();
+        writer.add("w", SafetensorsType.F8_E4M3, List.of(2L, 2L), MemorySegment.ofArray(new byte[4]));
+        writer.add("v", SafetensorsType.F8_E4M3, List.of(2L, 2L), MemorySegment.ofArray(new byte[4]));
+        writer.add("v_scale", SafetensorsType.F32, List.of(3L, 1L), MemorySegment.ofArray(new float[3]));
+        writer.write(directory.resolve("model.safetensors"));
+        try (ModelDirectory files = ModelDirectory.open(directory)) {
+            assertEquals(
+                    "tensor 'w' is F8_E4M3 and has no scale; expected 'w_scale' or 'w_scale_inv'",
+                    refused(files, "w", 2));
+            assertEquals("tensor 'w' is F8_E4M3 [2, 2]; expected F8_E4M3 [3, 2]", refused(files, "w", 3));
+            assertEquals("tensor 'v_scale' is F32 [3, 1]; expected [2, 1] for 'v' [2, 2]", refused(files, "v", 2));
+        }
+    }
+
+    private static String refused(ModelDirectory files, String name, int rows) {
+        return assertThrows(IllegalArgumentException.class, () -> Float8Weights.read(files, name, rows, 2))
+                .getMessage();
     }
 
     @ParameterizedTest
@@ -129,8 +206,8 @@ final class QuantizedFilesTest {
                         .getMessage());
     }
 
-    private static Map<Parameter, Int4Matrix> rounded(Decoder model, boolean symmetric) {
-        var settings = new ModelQuantizer.Settings(Int4Rounding.NEAREST, 16, symmetric);
+    private static Map<Parameter, RoundedWeight> rounded(Decoder model, boolean symmetric) {
+        var settings = new Int4Groups(Int4Rounding.NEAREST, 16, symmetric);
         return new ModelQuantizer(model, settings, _ -> {}).run(List.of());
     }
 
@@ -197,8 +274,8 @@ final class QuantizedFilesTest {
                 config,
                 text.replaceFirst("\\{", "{\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4},"));
         assertEquals(
-                config + ": quantization_config is of awq, null, null bits; expected compressed-tensors,"
-                        + " pack-quantized, 4 bits",
+                config + ": quantization_config is of awq, null, null bits; expected compressed-tensors:"
+                        + " pack-quantized, 4 bits, or float-quantized, 8 bits; or fp8",
                 assertThrows(
                                 IllegalArgumentException.class,
                                 () -> DecoderFiles.load(directory, new Weights(), DType.F32, DType.F32))
@@ -220,7 +297,7 @@ final class QuantizedFilesTest {
     }
 
     private static String message(Decoder model, Int4Rounding rounding, int group, List<Tensor> tokens) {
-        var quantizer = new ModelQuantizer(model, new ModelQuantizer.Settings(rounding, group, true), _ -> {});
+        var quantizer = new ModelQuantizer(model, new Int4Groups(rounding, group, true), _ -> {});
         return assertThrows(IllegalArgumentException.class, () -> quantizer.run(tokens))
                 .getMessage();
     }

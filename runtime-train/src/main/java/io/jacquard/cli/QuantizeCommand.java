@@ -3,8 +3,11 @@ package io.jacquard.cli;
 import io.jacquard.data.Batches;
 import io.jacquard.io.AtomicFiles;
 import io.jacquard.io.Json;
+import io.jacquard.quantize.Float8Matrix;
+import io.jacquard.quantize.Int4Groups;
 import io.jacquard.quantize.Int4Rounding;
 import io.jacquard.quantize.ModelQuantizer;
+import io.jacquard.quantize.Rounding;
 import io.jacquard.train.LoadedModel;
 import io.jacquard.train.QuantizedModel;
 import io.jacquard.train.TrainingData;
@@ -30,14 +33,15 @@ import picocli.CommandLine.Spec;
         name = "quantize",
         mixinStandardHelpOptions = true,
         description = {
-            "Round the linear layers of a model to four bits: a model directory in, one out, with a report.",
-            "Weights are kept as compressed-tensors packs them (pack-quantized); everything else as it was."
+            "Round the linear layers of a model to four or eight bits: a model directory in, one out, with a report.",
+            "Weights are kept as in compressed-tensors (pack-quantized, float-quantized); everything else as it was."
         },
         footer = {
             "",
             "Example:",
             "  jacquard quantize runs/book book-int4 --data data/book",
-            "  jacquard eval book-int4 --data data/book"
+            "  jacquard eval book-int4 --data data/book",
+            "  jacquard quantize runs/book book-fp8 --data data/book --method fp8"
         })
 final class QuantizeCommand implements Callable<Integer> {
     private static final int WORST = 5;
@@ -63,7 +67,8 @@ final class QuantizeCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "gptq",
             description = {
-                "rtn: each weight to the nearest value, without data. gptq: errors made up for by the weights still"
+                "fp8: 8-bit floats (E4M3), a scale for each row, without data. The others are of four bits. rtn: each"
+                        + " weight to the nearest value, without data. gptq: errors made up for by the weights still"
                         + " exact. adaround: up or down is learned; slow (default: ${DEFAULT-VALUE})."
             })
     private String method = "gptq";
@@ -93,11 +98,7 @@ final class QuantizeCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         var command = Objects.requireNonNull(spec).commandLine();
         Terminal terminal = Terminal.of(command.getErr());
-        Int4Rounding rounding = Stream.of(Int4Rounding.values())
-                .filter(r -> r.label().equals(method))
-                .findFirst()
-                .orElseThrow(() -> new ParameterException(
-                        command, "--method is '" + method + "'; expected rtn, gptq or adaround"));
+        Rounding rounding = rounding();
         if (rounding.needsData() && data == null) {
             throw new ParameterException(
                     command, "--method " + method + " needs --data to calibrate on; or take --method rtn");
@@ -105,11 +106,10 @@ final class QuantizeCommand implements Callable<Integer> {
         if (Files.exists(out)) {
             throw new IllegalArgumentException("quantize: " + out + " exists already; choose another directory");
         }
-        var settings = new ModelQuantizer.Settings(rounding, group, !asymmetric);
         try (LoadedModel m = model.open(terminal);
                 Batches train = batches(m, "train");
                 Batches validation = batches(m, "val")) {
-            QuantizedModel.Report report = new QuantizedModel(m, settings, sequences)
+            QuantizedModel.Report report = new QuantizedModel(m, rounding, sequences)
                     .write(out, train, validation, layer -> terminal.status("quantizing " + layer.name()));
             String text = Json.render(report.json());
             AtomicFiles.writeText(out.resolve("quantize.json"), text + "\n");
@@ -121,6 +121,23 @@ final class QuantizeCommand implements Callable<Integer> {
             command.getOut().flush();
         }
         return 0;
+    }
+
+    private Rounding rounding() {
+        var command = Objects.requireNonNull(spec).commandLine();
+        if (method.equals(Float8Matrix.ROUNDING.label())) {
+            if (asymmetric || command.getParseResult().hasMatchedOption("--group")) {
+                throw new ParameterException(
+                        command, "--method fp8 has a scale for each row; --group and --asymmetric are for four bits");
+            }
+            return Float8Matrix.ROUNDING;
+        }
+        return Stream.of(Int4Rounding.values())
+                .filter(r -> r.label().equals(method))
+                .findFirst()
+                .map(r -> new Int4Groups(r, group, !asymmetric))
+                .orElseThrow(() -> new ParameterException(
+                        command, "--method is '" + method + "'; expected fp8, rtn, gptq or adaround"));
     }
 
     private @Nullable Batches batches(LoadedModel m, String split) throws Exception {

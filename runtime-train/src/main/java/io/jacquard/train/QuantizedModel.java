@@ -4,8 +4,9 @@ import io.jacquard.data.Batches;
 import io.jacquard.io.DecoderConfigFile;
 import io.jacquard.io.DecoderFiles;
 import io.jacquard.nn.Parameter;
-import io.jacquard.quantize.Int4Matrix;
 import io.jacquard.quantize.ModelQuantizer;
+import io.jacquard.quantize.RoundedWeight;
+import io.jacquard.quantize.Rounding;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +22,7 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// Makes a model directory with four-bit weights of a model, and measures what that costs.
+/// Makes a model directory with the weights of a model in few bits, and measures what that costs.
 ///
 /// **Thread**: that of the model's session.
 public final class QuantizedModel {
@@ -29,15 +31,14 @@ public final class QuantizedModel {
 
     /// What came of it.
     ///
+    /// @param rounding how weights were rounded
     /// @param bytesBefore of the files with weights, or what they would be in the model's dtype
     /// @param bitsPerWeight of linear layers, scales and zeros included
     /// @param before the model's score, if it was asked for
     /// @param after the same with the rounded weights
     /// @param layers each weight that was rounded
     public record Report(
-            String method,
-            int group,
-            boolean symmetric,
+            Rounding rounding,
             long bytesBefore,
             long bytesAfter,
             double bitsPerWeight,
@@ -46,10 +47,7 @@ public final class QuantizedModel {
             List<ModelQuantizer.Layer> layers) {
         /// For a file.
         public Map<String, @Nullable Object> json() {
-            Map<String, @Nullable Object> all = new LinkedHashMap<>();
-            all.put("method", method);
-            all.put("group", group);
-            all.put("symmetric", symmetric);
+            Map<String, @Nullable Object> all = new LinkedHashMap<>(rounding.json());
             all.put("bytes_before", bytesBefore);
             all.put("bytes_after", bytesAfter);
             all.put("bits_per_weight", bitsPerWeight);
@@ -74,13 +72,13 @@ public final class QuantizedModel {
     }
 
     private final LoadedModel model;
-    private final ModelQuantizer.Settings settings;
+    private final Rounding rounding;
     private final int sequences;
 
     /// @param sequences to calibrate on, and at most to score
-    public QuantizedModel(LoadedModel model, ModelQuantizer.Settings settings, int sequences) {
+    public QuantizedModel(LoadedModel model, Rounding rounding, int sequences) {
         this.model = model;
-        this.settings = settings;
+        this.rounding = rounding;
         this.sequences = sequences;
     }
 
@@ -97,11 +95,11 @@ public final class QuantizedModel {
         Score before = validation == null ? null : score(validation);
         long bytesBefore = model.decoder().weights().count() * bytesOfWeight();
         List<ModelQuantizer.Layer> layers = new ArrayList<>();
-        ModelQuantizer quantizer = new ModelQuantizer(model.decoder(), settings, layer -> {
+        ModelQuantizer quantizer = new ModelQuantizer(model.decoder(), rounding, layer -> {
             layers.add(layer);
             listener.accept(layer);
         });
-        Map<Parameter, Int4Matrix> rounded = quantizer.run(calibration == null ? List.of() : tokens(calibration));
+        Map<Parameter, RoundedWeight> rounded = quantizer.run(calibration == null ? List.of() : tokens(calibration));
         Score after = validation == null ? null : score(validation);
         Path part = directory.resolveSibling(directory.getFileName() + ".part");
         Files.createDirectories(part);
@@ -118,16 +116,18 @@ public final class QuantizedModel {
         }
         long bytesAfter = bytes(part);
         Files.move(part, directory, StandardCopyOption.ATOMIC_MOVE);
-        return new Report(
-                settings.rounding().label(),
-                settings.group(),
-                settings.symmetric(),
-                bytesBefore,
-                bytesAfter,
-                4 + (settings.symmetric() ? 32.0 : 36.0) / settings.group(),
-                before,
-                after,
-                layers);
+        return new Report(rounding, bytesBefore, bytesAfter, bitsPerWeight(rounded.values()), before, after, layers);
+    }
+
+    private double bitsPerWeight(Collection<RoundedWeight> weights) {
+        double bits = 0;
+        long elements = 0;
+        for (RoundedWeight w : weights) {
+            long size = (long) w.rows() * w.columns();
+            bits += size * rounding.bitsPerWeight(w.columns());
+            elements += size;
+        }
+        return bits / elements;
     }
 
     private long bytesOfWeight() {

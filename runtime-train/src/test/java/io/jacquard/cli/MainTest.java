@@ -41,7 +41,9 @@ class MainTest {
                 "resume nowhere | 2 | jacquard: nowhere is not the directory of a run: there is no nowhere/config.yaml",
                 "eval nowhere --data nowhere2 | 1 | jacquard: NoSuchFile: nowhere2",
                 "generate nowhere | 1 | jacquard: nowhere holds neither a model (config.json) nor a run (checkpoints/)",
-                "quantize nowhere out --method awq | 2 | jacquard: --method is 'awq'; expected rtn, gptq or adaround",
+                "quantize nowhere out --method awq | 2 | jacquard: --method is 'awq'; expected fp8, rtn, gptq or adaround",
+                "quantize nowhere out --method fp8 --group 64 | 2 | jacquard: --method fp8 has a scale for each row;"
+                        + " --group and --asymmetric are for four bits",
                 "quantize nowhere out | 2 | jacquard: --method gptq needs --data to calibrate on; or take --method rtn",
                 "quantize nowhere . --method rtn | 1 | jacquard: quantize: . exists already; choose another directory",
                 "train --precision int4-group | 2 | jacquard: --precision: training.precision is 'int4-group'; expected"
@@ -191,6 +193,10 @@ class MainTest {
         assertEquals(0, run("eval", small, "--data", data), err.toString());
         assertEquals(0, run("eval", small, "--data", data, "--int4"), err.toString());
         assertEquals(1, run("eval", run, "--data", data, "--int4"), out.toString());
+        String eight = directory.resolve("eight").toString();
+        assertEquals(0, run("quantize", run, eight, "--data", data, "--method", "fp8"), err.toString());
+        assertTrue(out.toString().contains("; linear layers have 9.50 bits a weight\n"), out.toString());
+        assertEquals(0, run("eval", eight, "--data", data), err.toString());
         assertEquals(0, run("generate", run, "--prompt", "one", "--tokens", "5"), err.toString());
         assertTrue(out.toString().contains("\none"), out.toString());
         assertEquals(0, run("inspect", run), err.toString());
