@@ -68,8 +68,11 @@ def only_double(active=True):
 
 # safetensors' own order of dtypes, widest first; the Python package writes metadata in random order, so files made
 # twice would differ
-_ORDER = ["I64", "F64", "F32", "I32", "BF16"]
-_CODE = {torch.float64: "F64", torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.bfloat16: "BF16"}
+_CODE = {
+    torch.int64: "I64", torch.float64: "F64", torch.float32: "F32", torch.int32: "I32", torch.bfloat16: "BF16",
+    torch.int8: "I8", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
+}
+_ORDER = list(_CODE.values())
 
 
 def write_safetensors(path, tensors, metadata):
