@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -21,7 +22,8 @@
 namespace {
 
 enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
-enum Type { R_32F = 0, R_16F = 2, R_16BF = 14 };
+enum Type { R_32F = 0, R_16F = 2, R_16BF = 14, R_8F_E4M3 = 28, R_8F_E5M2 = 29 };
+enum ScaleMode { SCALAR = 0, OUTER_VECTOR = 3 };
 constexpr int EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4;
 
 // ---- settings, by jacquard_standin
@@ -69,11 +71,26 @@ int lookAt(dl_phdr_info* info, size_t, void*) {
 
 // ---- values
 
+bool isEight(int type) {
+    return type == R_8F_E4M3 || type == R_8F_E5M2;
+}
+
 size_t bytesOf(int type) {
-    return type == R_32F ? 4 : 2;
+    return type == R_32F ? 4 : isEight(type) ? 1 : 2;
+}
+
+double load8(uint8_t code, int type) {
+    const int bits = type == R_8F_E4M3 ? 3 : 2, bias = type == R_8F_E4M3 ? 7 : 15;
+    const int exponent = (code & 127) >> bits, fraction = code & ((1 << bits) - 1);
+    const double sign = code & 128 ? -1 : 1;
+    if (type == R_8F_E4M3 && (code & 127) == 127) return NAN;
+    if (type == R_8F_E5M2 && exponent == 31) return fraction ? NAN : sign * INFINITY;
+    const double one = 1 << bits;
+    return sign * (exponent ? ldexp(1 + fraction / one, exponent - bias) : ldexp(fraction / one, 1 - bias));
 }
 
 double load(const void* p, size_t i, int type) {
+    if (isEight(type)) return load8(((const uint8_t*)p)[i], type);
     if (type == R_32F) return ((const float*)p)[i];
     if (type == R_16F) return (double)((const _Float16*)p)[i];
     const uint32_t bits = (uint32_t)((const uint16_t*)p)[i] << 16;
@@ -109,7 +126,8 @@ struct Layout {
 
 struct Description {
     int transA = 0, transB = 0, epilogue = EPILOGUE_DEFAULT;
-    uint64_t bias = 0;
+    int scaleModeA = SCALAR, scaleModeB = SCALAR;
+    uint64_t bias = 0, scaleA = 0, scaleB = 0;
 };
 
 struct Preference {
@@ -142,7 +160,7 @@ struct Job {
     double alpha, beta;
     size_t bytes = 0;
     void* memory = nullptr;  // pinned: a copy to the device reads it when it runs
-    unsigned char *hostA, *hostB, *hostBias, *hostD;
+    unsigned char *hostA, *hostB, *hostScaleA, *hostScaleB, *hostBias, *hostD;
     bool captured = false, done = false;
 
     void multiply() const {
@@ -160,6 +178,11 @@ struct Job {
                 }
                 const size_t at = row + column * d.leading;
                 double value = alpha * sum;
+                if (isEight(a.type)) {
+                    const bool vectors = description.scaleModeA == OUTER_VECTOR;
+                    value *= load(hostScaleA, vectors ? row : 0, R_32F);
+                    value *= load(hostScaleB, vectors ? column : 0, R_32F);
+                }
                 if (beta != 0) value += beta * load(hostD, at, d.type);
                 if (description.epilogue == EPILOGUE_BIAS) value += load(hostBias, row, d.type);
                 store(hostD, at, d.type, value);
@@ -275,12 +298,17 @@ EXPORT int cublasLtMatmulDescSetAttribute(Description* description, int attribut
     case 4: return assign(description->transB, value, bytes);
     case 7: return assign(description->epilogue, value, bytes);
     case 8: return assign(description->bias, value, bytes);
+    case 17: return assign(description->scaleA, value, bytes);
+    case 18: return assign(description->scaleB, value, bytes);
+    case 31: return assign(description->scaleModeA, value, bytes);
+    case 32: return assign(description->scaleModeB, value, bytes);
     default: return INVALID_VALUE;
     }
 }
 
 EXPORT int cublasLtMatrixLayoutCreate(Layout** layout, int type, uint64_t rows, uint64_t columns, int64_t leading) {
-    if ((type != R_32F && type != R_16F && type != R_16BF) || leading < (int64_t)rows) return INVALID_VALUE;
+    const bool known = type == R_32F || type == R_16F || type == R_16BF || isEight(type);
+    if (!known || leading < (int64_t)rows) return INVALID_VALUE;
     *layout = new Layout{type, rows, columns, leading};
     return SUCCESS;
 }
@@ -304,11 +332,28 @@ EXPORT int cublasLtMatmulPreferenceSetAttribute(Preference* preference, int attr
     return attribute == 3 || (attribute >= 5 && attribute <= 8) ? assign(mask, value, bytes) : INVALID_VALUE;
 }
 
+// Of 8-bit floats: not twice E5M2; A transposed and B not; both with a scale for each matrix or for each row; rows of
+// whole 16 bytes; a bias of the result's type only where that has 16 bits.
+static int eightFits(const Description* description, const Layout* a, const Layout* b, const Layout* d) {
+    if (!isEight(b->type) || (a->type == R_8F_E5M2 && b->type == R_8F_E5M2) || isEight(d->type)) return NOT_SUPPORTED;
+    if (!description->transA || description->transB) return NOT_SUPPORTED;
+    const int mode = description->scaleModeA;
+    if (mode != description->scaleModeB || (mode != SCALAR && mode != OUTER_VECTOR)) return NOT_SUPPORTED;
+    if (!description->scaleA || !description->scaleB) return INVALID_VALUE;
+    if (a->leading % 16 || b->leading % 16 || d->leading * bytesOf(d->type) % 16) return NOT_SUPPORTED;
+    return description->epilogue == EPILOGUE_BIAS && d->type == R_32F ? NOT_SUPPORTED : SUCCESS;
+}
+
 static int shapeFits(const Description* description, const Layout* a, const Layout* b, const Layout* c,
                      const Layout* d) {
     const uint64_t m = description->transA ? a->columns : a->rows, k = description->transA ? a->rows : a->columns;
     const uint64_t n = description->transB ? b->rows : b->columns, l = description->transB ? b->columns : b->rows;
-    if (a->type != b->type || c->type != d->type || (d->type != a->type && d->type != R_32F)) return NOT_SUPPORTED;
+    if (c->type != d->type) return NOT_SUPPORTED;
+    if (isEight(a->type)) {
+        if (const int refused = eightFits(description, a, b, d)) return refused;
+    } else if (a->type != b->type || (d->type != a->type && d->type != R_32F)) {
+        return NOT_SUPPORTED;
+    }
     if (description->epilogue != EPILOGUE_DEFAULT && description->epilogue != EPILOGUE_BIAS) return NOT_SUPPORTED;
     const bool fits = k == l && m == d->rows && n == d->columns && m == c->rows && n == c->columns;
     return fits && d->leading == (int64_t)d->rows ? SUCCESS : INVALID_VALUE;
@@ -353,6 +398,7 @@ EXPORT int cublasLtMatmul(Handle* handle, const Description* description, const 
     if (failure) return failure;
     if (const int refused = shapeFits(description, layoutA, layoutB, layoutC, layoutD)) return refused;
     if (!algorithm || algorithm->data[0] != MAGIC || c != d) return INVALID_VALUE;
+    if (isEight(layoutA->type) && (a | b | d) % 16) return INVALID_VALUE;
     lastAlgorithm = algorithm->data[1];
     if (lastAlgorithm == 1) return NOT_SUPPORTED;
     if (lastAlgorithm == 3 && (!workspace || workspaceBytes < WORKSPACE)) return INVALID_VALUE;
@@ -371,16 +417,26 @@ EXPORT int cublasLtMatmul(Handle* handle, const Description* description, const 
     job.captured = capturing != 0;
     const bool biased = description->epilogue == EPILOGUE_BIAS;
     const size_t biasBytes = biased ? job.d.rows * bytesOf(job.d.type) : 0;
+    const bool eight = isEight(job.a.type), vectors = description->scaleModeA == OUTER_VECTOR;
+    const size_t scaleBytesA = eight ? (vectors ? job.d.rows : 1) * sizeof(float) : 0;
+    const size_t scaleBytesB = eight ? (vectors ? job.d.columns : 1) * sizeof(float) : 0;
     const auto rounded = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
-    job.bytes = rounded(job.a.bytes()) + rounded(job.b.bytes()) + rounded(biasBytes) + rounded(job.d.bytes());
+    job.bytes = rounded(job.a.bytes()) + rounded(job.b.bytes()) + rounded(biasBytes) + rounded(job.d.bytes()) +
+                rounded(scaleBytesA) + rounded(scaleBytesB);
     job.memory = handle->memory(job.bytes);
     if (!job.memory) return EXECUTION_FAILED;
     job.hostA = (unsigned char*)job.memory;
     job.hostB = job.hostA + rounded(job.a.bytes());
     job.hostBias = job.hostB + rounded(job.b.bytes());
     job.hostD = job.hostBias + rounded(biasBytes);
+    job.hostScaleA = job.hostD + rounded(job.d.bytes());
+    job.hostScaleB = job.hostScaleA + rounded(scaleBytesA);
     int failed = driver.toHost(job.hostA, a, job.a.bytes(), stream);
     failed |= driver.toHost(job.hostB, b, job.b.bytes(), stream);
+    if (eight) {
+        failed |= driver.toHost(job.hostScaleA, description->scaleA, scaleBytesA, stream);
+        failed |= driver.toHost(job.hostScaleB, description->scaleB, scaleBytesB, stream);
+    }
     if (biased) failed |= driver.toHost(job.hostBias, description->bias, biasBytes, stream);
     if (job.beta != 0) failed |= driver.toHost(job.hostD, c, job.d.bytes(), stream);
     failed |= driver.hostFunction(stream, [](void* p) { ((Job*)p)->multiply(); }, &job);

@@ -15,7 +15,6 @@ final class CudaKernels implements Kernels, AutoCloseable {
     private final MatmulChoice matmul;
     private final ReduceKernels reduce;
     private final QuantizeKernels quantize;
-    private final ScaledKernels scaled;
     private final WeightsKernels weights;
     private final NormKernels norm;
     private final AttentionKernels attention;
@@ -27,10 +26,9 @@ final class CudaKernels implements Kernels, AutoCloseable {
         moving = new MovingKernels(launcher);
         pointwise = new PointwiseKernels(launcher);
         MatmulKernels products = new MatmulKernels(launcher);
-        matmul = MatmulChoice.open(launcher, products, pointwise);
+        matmul = MatmulChoice.open(launcher, products, new ScaledKernels(launcher), pointwise);
         reduce = new ReduceKernels(launcher);
         quantize = new QuantizeKernels(launcher);
-        scaled = new ScaledKernels(launcher);
         weights = new WeightsKernels(launcher, quantize, products);
         norm = new NormKernels(launcher);
         attention = new AttentionKernels(launcher);
@@ -162,7 +160,7 @@ final class CudaKernels implements Kernels, AutoCloseable {
 
     @Override
     public void matmulScaled(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue) {
-        scaled.matmul(out, a, b, beta, epilogue);
+        matmul.matmul(out, a, b, beta, epilogue);
     }
 
     @Override

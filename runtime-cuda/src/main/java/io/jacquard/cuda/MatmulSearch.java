@@ -6,8 +6,8 @@ import io.jacquard.cuda.driver.Gpu;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.cuda.driver.Stopwatch;
 import io.jacquard.tensor.Tensor;
-import io.jacquard.tensor.spi.Epilogue;
 import java.util.List;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /// Measures the ways to do one product on the operands at hand. The results go to scratch memory: `out` may be half of
@@ -20,14 +20,13 @@ final class MatmulSearch {
     private static final int BATCHES = 3;
 
     private final Launcher launcher;
-    private final MatmulKernels own;
-    private final boolean ownCompetes;
+    private final @Nullable LongConsumer own;
     private boolean measured = true;
 
-    MatmulSearch(Launcher launcher, MatmulKernels own, boolean ownCompetes) {
+    /// `own` launches the product by our kernels, into an address; null where they do not compete.
+    MatmulSearch(Launcher launcher, @Nullable LongConsumer own) {
         this.launcher = launcher;
         this.own = own;
-        this.ownCompetes = ownCompetes;
     }
 
     /// Whether there was memory to measure in.
@@ -55,24 +54,19 @@ final class MatmulSearch {
             return candidates.getFirst();
         }
         try (Stopwatch stopwatch = new Stopwatch(gpu)) {
-            boolean ta = product.shape().transA();
-            boolean tb = product.shape().transB();
-            Epilogue epilogue = Epilogue.bias(bias);
             gpu.clear(scratch, sum.bytes()); // accumulation reads it
             Algorithm best = null;
             double least = Double.POSITIVE_INFINITY;
-            if (ownCompetes) {
-                float beta = product.shape().accumulate() ? 1 : 0;
-                Runnable launch = () -> own.matmul(sum, scratch, a, ta, b, tb, beta, epilogue);
-                launch.run();
-                least = micros(stopwatch, launch);
+            if (own != null) {
+                own.accept(scratch);
+                least = micros(stopwatch, () -> own.accept(scratch));
             }
             for (Algorithm candidate : candidates) {
                 product.use(candidate);
                 if (!product.tryOut(launcher, sum, scratch, a, b, bias)) {
                     continue;
                 }
-                if (candidates.size() == 1 && !ownCompetes) {
+                if (candidates.size() == 1 && own == null) {
                     return candidate;
                 }
                 double micros = micros(stopwatch, () -> product.run(launcher, sum, scratch, a, b, bias));

@@ -8,7 +8,8 @@ import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Scaled;
 
-/// Products of two matrices in low precision; [LowPrecisionPlan] says by which kernel.
+/// Products of two matrices in low precision by kernels of our own; [LowPrecisionPlan] says by which. Whether one of
+/// them serves or cuBLASLt is up to [MatmulChoice].
 final class ScaledKernels {
     /// Bytes of a row of a tile in shared memory, and how they are swizzled.
     private static final int BOX_BYTES = 128;
@@ -38,6 +39,11 @@ final class ScaledKernels {
     }
 
     void matmul(Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue) {
+        matmul(out, out.address(), a, b, beta, epilogue);
+    }
+
+    /// The same into `address`, which is like `out` in everything else.
+    void matmul(Tensor out, long address, Scaled a, Scaled b, float beta, Epilogue epilogue) {
         if (out.size() == 0) {
             return;
         }
@@ -47,11 +53,20 @@ final class ScaledKernels {
         boolean aligned = a.values().address() % 16 == 0 && b.values().address() % 16 == 0;
         LowPrecisionPlan plan = LowPrecisionPlan.scaled(
                 m, n, k, a.type(), b.type(), aligned, launcher.gpu().capability(), launcher.multiprocessors());
-        run(plan, out, a, b, beta, epilogue, m, n, k);
+        run(plan, out, address, a, b, beta, epilogue, m, n, k);
     }
 
     private void run(
-            LowPrecisionPlan plan, Tensor out, Scaled a, Scaled b, float beta, Epilogue epilogue, int m, int n, int k) {
+            LowPrecisionPlan plan,
+            Tensor out,
+            long address,
+            Scaled a,
+            Scaled b,
+            float beta,
+            Epilogue epilogue,
+            int m,
+            int n,
+            int k) {
         Tile tile = plan.tile();
         DType dtype = dtype(out, epilogue);
         int flags = MatmulResults.flags(out, dtype, beta);
@@ -61,7 +76,7 @@ final class ScaledKernels {
             map(a, tile.height);
             map(b, tile.width);
         }
-        results.put(out, out.address(), epilogue, partial, m, n, flags);
+        results.put(out, address, epilogue, partial, m, n, flags);
         operand(a);
         operand(b);
         launcher.int32(k).int32(plan.splits());
@@ -73,7 +88,7 @@ final class ScaledKernels {
         } else {
             launcher.run(tiles, plan.splits(), 1, tile.threads, tile.sharedBytes);
         }
-        results.finish(plan.splits(), dtype, out, out.address(), epilogue, partial, m, n, flags);
+        results.finish(plan.splits(), dtype, out, address, epilogue, partial, m, n, flags);
     }
 
     /// What the kernel takes bias and pre-activation for: the result itself may be F32.

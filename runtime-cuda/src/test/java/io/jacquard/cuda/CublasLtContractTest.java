@@ -37,6 +37,6 @@ final class CublasLtContractTest extends KernelsContract {
 
     @Override
     protected String methods() {
-        return "matmul";
+        return "matmul,matmulScaled";
     }
 }

@@ -110,15 +110,33 @@ public final class CublasLt implements AutoCloseable {
         return new CublasLt(gpu);
     }
 
-    /// What one product is: `out[m, n] = op(a) op(b)`, all row by row, `+ out` if `accumulate`, `+ bias[n]` if
-    /// `bias`. The alignments are in bytes.
+    /// What shares a scale, in both operands of a product.
+    public enum Scales {
+        /// There are none.
+        NONE(""),
+        /// The whole matrix.
+        WHOLE(" scaled"),
+        /// Each row of a and of b.
+        ROWS(" scaled by row");
+
+        private final String text;
+
+        Scales(String text) {
+            this.text = text;
+        }
+    }
+
+    /// What one product is: `out[m, n] = op(a) op(b)`, all row by row, times the scales, `+ out` if `accumulate`,
+    /// `+ bias[n]` if `bias`. The alignments are in bytes.
     public record Shape(
             int m,
             int n,
             int k,
             boolean transA,
             boolean transB,
-            DType operands,
+            DType a,
+            DType b,
+            Scales scales,
             DType result,
             boolean bias,
             boolean accumulate,
@@ -127,9 +145,10 @@ public final class CublasLt implements AutoCloseable {
             int alignOut) {
         @Override
         public String toString() {
-            return m + "x" + n + "x" + k + (transA ? " a^T" : " a") + (transB ? " b^T " : " b ") + operands
-                    + (result == operands ? "" : " to " + result) + (bias ? " + bias" : "")
-                    + (accumulate ? " + out" : "") + ", aligned to " + alignA + ", " + alignB + ", " + alignOut;
+            return m + "x" + n + "x" + k + (transA ? " a^T" : " a") + (transB ? " b^T " : " b ") + a
+                    + (a == b ? "" : " " + b) + scales.text + (result == a ? "" : " to " + result)
+                    + (bias ? " + bias" : "") + (accumulate ? " + out" : "") + ", aligned to " + alignA + ", " + alignB
+                    + ", " + alignOut;
         }
     }
 

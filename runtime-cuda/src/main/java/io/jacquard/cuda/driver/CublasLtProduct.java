@@ -4,10 +4,15 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_EPILOGUE_BIAS;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_A_SCALE_MODE;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_A_SCALE_POINTER;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_BIAS_POINTER;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_B_SCALE_MODE;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_B_SCALE_POINTER;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_EPILOGUE;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSA;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSB;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES;
@@ -32,6 +37,7 @@ import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutCreate;
 import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutDestroy;
 
 import io.jacquard.cuda.driver.CublasLt.Address;
+import io.jacquard.cuda.driver.CublasLt.Scales;
 import io.jacquard.cuda.driver.CublasLt.Shape;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.DeviceException;
@@ -56,6 +62,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// The library thinks column by column: a matrix `[r, c]` of ours is its `c x r`. So it computes the transpose of the
 /// result, `out^T = op(b)^T op(a)^T`: our b is its A, our a its B, and our bias over the n columns its bias over rows.
+///
+/// Its scales are ours, factors that make values of codes. Sums of 8-bit floats are promoted to F32 on the way, as our
+/// kernels do: `CUBLASLT_MATMUL_DESC_FAST_ACCUM` stays off, which is its default.
 public final class CublasLtProduct implements LibraryCall, AutoCloseable {
     private static final int ALGORITHM_BYTES = 64;
 
@@ -94,6 +103,10 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
     private final Address out = new Address(0);
     private final Address workspace = new Address(0);
     private long biasAddress;
+    private long scaleAddressX;
+    private long scaleAddressY;
+    private @Nullable Tensor scaleX;
+    private @Nullable Tensor scaleY;
 
     CublasLtProduct(CublasLt library, Shape shape) {
         this.library = library;
@@ -106,12 +119,12 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
         if (shape.bias()) {
             set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
         }
-        layoutA = shape.transB()
-                ? layout(shape.operands(), shape.k(), shape.n())
-                : layout(shape.operands(), shape.n(), shape.k());
-        layoutB = shape.transA()
-                ? layout(shape.operands(), shape.m(), shape.k())
-                : layout(shape.operands(), shape.k(), shape.m());
+        if (shape.scales() == Scales.ROWS) {
+            set(CUBLASLT_MATMUL_DESC_A_SCALE_MODE, CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+            set(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+        }
+        layoutA = shape.transB() ? layout(shape.b(), shape.k(), shape.n()) : layout(shape.b(), shape.n(), shape.k());
+        layoutB = shape.transA() ? layout(shape.a(), shape.m(), shape.k()) : layout(shape.a(), shape.k(), shape.m());
         layoutOut = layout(shape.result(), shape.n(), shape.m());
     }
 
@@ -146,6 +159,8 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
             case F32 -> 0;
             case F16 -> 2;
             case BF16 -> 14;
+            case F8E4M3 -> 28;
+            case F8E5M2 -> 29;
             default -> throw new IllegalArgumentException("cuBLASLt: no products of " + type);
         };
     }
@@ -240,10 +255,27 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
         workspaceBytes = algorithm.workspaceBytes();
     }
 
+    /// The scales of both operands in the launches and requests to come.
+    public void scaledBy(Tensor x, Tensor y) {
+        scaleX = x;
+        scaleY = y;
+        if (x.address() != scaleAddressX) {
+            scaleAddressX = x.address();
+            setPointer(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, scaleAddressX);
+        }
+        if (y.address() != scaleAddressY) {
+            scaleAddressY = y.address();
+            setPointer(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scaleAddressY);
+        }
+    }
+
     /// Launches the product by the algorithm in use. The result goes to `outAddress`, which is like `result`.
     public void run(Launcher launcher, Tensor result, long outAddress, Tensor x, Tensor y, @Nullable Tensor bias) {
         prepare(launcher, outAddress, x, y, bias);
         launcher.start(null).tensor(result, outAddress).tensor(x).tensor(y).tensor(bias);
+        if (scaleX != null) {
+            launcher.tensor(scaleX).tensor(scaleY);
+        }
         launcher.run(this);
     }
 
@@ -264,16 +296,16 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
         out.to(outAddress);
         workspace.to(workspaceBytes == 0 ? 0 : launcher.workspace(workspaceBytes));
         if (bias != null && bias.address() != biasAddress) {
-            setBias(bias.address());
+            biasAddress = bias.address();
+            setPointer(CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasAddress);
         }
     }
 
-    private void setBias(long address) {
+    private void setPointer(int attribute, long address) {
         slot.set(JAVA_LONG, 0, address);
         check(
-                cublasLtMatmulDescSetAttribute(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, slotAddress, 8),
-                "the bias of");
-        biasAddress = address;
+                cublasLtMatmulDescSetAttribute(description, attribute, slotAddress, 8),
+                "setting attribute " + attribute + " of");
     }
 
     @Override
