@@ -55,7 +55,7 @@ final class Table {
                 " %6s %7s  %s%n",
                 number(row.path("goal")), number(row.path("allocated_bytes")), error(row.path("error_fp64")));
         row.path("peers").properties().forEach(p -> {
-            if (!ratios.containsKey(p.getKey().split(" ")[0])) {
+            if (!ratios.containsKey(p.getKey().replaceFirst(" .*", ""))) {
                 why(p.getKey(), p.getValue().path("why").asString(""));
             }
         });
