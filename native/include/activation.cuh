@@ -43,3 +43,18 @@ DEVICE float gelu(float x) {
     const float u = x * fmaf(GELU_CUBIC * x, x, GELU_LINEAR);
     return x * reciprocal<T>(1.f + exponential<T>(-u));
 }
+
+// The derivative of gelu.
+template <class T>
+DEVICE float gelu_slope(float x) {
+    const float square = x * x;
+    float slope;
+    const float s = sigmoid<T>(x * fmaf(GELU_CUBIC, square, GELU_LINEAR), slope);
+    return fmaf(x * slope, fmaf(3.f * GELU_CUBIC, square, GELU_LINEAR), s);
+}
+
+// SwiGLU: silu(gate) up.
+template <class T>
+DEVICE float swiglu(float gate, float up) {
+    return up * (gate * reciprocal<T>(1.f + exponential<T>(-gate)));
+}

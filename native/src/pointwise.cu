@@ -172,14 +172,6 @@ KERNEL_FLOATS(add_row, THREADS, (T* out, const T* x, const T* row, int64_t n, in
 
 // ---- activations
 
-template <class T>
-DEVICE float gelu_slope(float x) {
-    const float square = x * x;
-    float slope;
-    const float s = sigmoid<T>(x * (GELU_LINEAR + GELU_CUBIC * square), slope);
-    return s + x * slope * (GELU_LINEAR + 3.f * GELU_CUBIC * square);
-}
-
 // gelu: out = 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 // Bytes: 2 n s
 // Operations: ~10 n, two of them exp and reciprocal
@@ -225,7 +217,7 @@ struct SwiGlu {
         in.gate.widen(gate);
         in.up.widen(up);
 #pragma unroll
-        for (int j = 0; j < N; j++) up[j] *= gate[j] * reciprocal<T>(1.f + exponential<T>(-gate[j]));
+        for (int j = 0; j < N; j++) up[j] = swiglu<T>(gate[j], up[j]);
         Chunk<T, N>::narrow(up).store(out + i);
     }
 };

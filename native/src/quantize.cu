@@ -1,74 +1,15 @@
 // Low precision: the largest magnitudes, scales, copies in 8 and 4 bits with their transposes, and back. The same bits
 // as on every other backend: maxima have no order, and all arithmetic is correctly rounded.
-#include "scaled.cuh"
-#include "stream.cuh"
-
-constexpr int THREADS = 256;
+#include "fold.cuh"
+#include "tile.cuh"
 
 // ---- scales
 
-// Magnitudes in the order of their bits: NaN above infinity above everything else.
-DEVICE uint32_t magnitude(float x) {
-    return __float_as_uint(x) & 0x7fffffff;
-}
-
-// Maps `amax` to the largest value of a type; NaN stays NaN.
-DEVICE float scale_for(float amax, float largest) {
-    constexpr float LEAST = 1.17549435e-38f;  // 2^-126
-    const float scale = __fdiv_rn(amax, largest);
-    return scale < LEAST ? LEAST : scale;
-}
-
-DEVICE float largest_of(int type) {
-    return type == E4M3 ? 448.f : type == E5M2 ? 57344.f : type == I8 ? 127.f : 7.f;
-}
-
-// Over groups of WIDTH lanes, for each of them.
-template <int WIDTH>
-DEVICE uint32_t most_of(uint32_t x) {
-#pragma unroll
-    for (int distance = WIDTH / 2; distance > 0; distance /= 2) {
-        x = max(x, __shfl_xor_sync(0xffffffffu, x, distance));
-    }
-    return x;
-}
-
-// The largest magnitude that this thread has met, for `each`.
-template <class T>
-struct Most {
-    const T* x;
-    uint32_t most = 0;
-
-    template <int N>
-    struct In {
-        Chunk<T, N> x;
-    };
-
-    template <int N>
-    DEVICE In<N> load(int64_t i) const {
-        return {Chunk<T, N>::load(x + i)};
-    }
-
-    template <int N>
-    DEVICE void store(int64_t, const In<N>& in) {
-        float v[N];
-        in.x.widen(v);
-#pragma unroll
-        for (int j = 0; j < N; j++) most = max(most, magnitude(v[j]));
-    }
-};
-
 template <class T>
 DEVICE void abs_max(uint32_t* amax, const T* x, int64_t n) {
-    __shared__ uint32_t block;
-    if (threadIdx.x == 0) block = 0;
-    __syncthreads();
-    Most<T> op{x};
-    each<VEC<T>, 4>(n, aligned16(x), op);
-    const uint32_t warp = most_of<32>(op.most);
-    if (threadIdx.x % 32 == 0) atomicMax(&block, warp);
-    __syncthreads();
-    if (threadIdx.x == 0) atomicMax(amax, block);
+    uint32_t most = 0;
+    fold<4>(x, n, [&](float v, int) { most = max(most, magnitude(v)); });
+    raise(amax, most);
 }
 
 // abs_max: amax[0] = max(amax[0], |x|), by the bits
@@ -119,74 +60,13 @@ KERNEL(delay_scales, 32, (float* scales, float* history, float* amax, const floa
 
 // ---- copies in low precision
 
-constexpr int TILE = 128;
-constexpr int LINES = THREADS / (TILE / 8);  // rows of a tile at one time, 8 columns to a thread
-constexpr int TURNS = TILE / LINES;
-
-// A copy to be made; `values` null: none. Its scales are those of all of it (WHOLE), or there already (GIVEN), or of
-// 128 neighbours of a row or of 128 x 128 elements (else): a tile then has all there is to know.
-struct Copy {
-    uint8_t* values;
-    float* scales;
-    Blocks blocks;
-    bool given;
-    int32_t lines, length;  // rows and columns
-    int type;
-    bool vector;
-
-    DEVICE Copy(uint8_t* values, float* scales, int32_t rows, int32_t columns, bool given, int32_t lines,
-                int32_t length, int type)
-        : values(values),
-          scales(scales),
-          blocks{rows, columns, columns >= length ? 1 : (length + columns - 1) / columns},
-          given(given),
-          lines(lines),
-          length(length),
-          type(type),
-          vector(steps_aligned<8>(values, length)) {}
-
-    DEVICE int count(int32_t line, int32_t step) const {
-        return line < lines ? length - step : 0;
-    }
-
-    // 8 neighbours of a line, of a block whose largest magnitude is `most`.
-    DEVICE void put(float (&v)[8], int32_t line, int32_t step, uint32_t most) const {
-        const int n = count(line, step);
-        if (n <= 0) return;
-        if (!given || blocks.hold<8>(length)) {
-            const float scale =
-                given ? scales[blocks.at(line, step)] : scale_for(__uint_as_float(most), largest_of(type));
-            const float inverse = __fdiv_rn(1.f, scale);
-#pragma unroll
-            for (int j = 0; j < 8; j++) v[j] = __fmul_rn(v[j], inverse);
-        } else {
-#pragma unroll
-            for (int j = 0; j < 8; j++) {
-                if (j < n) v[j] = __fmul_rn(v[j], __fdiv_rn(1.f, scales[blocks.at(line, step + j)]));
-            }
-        }
-        store_codes(values, (int64_t)line * length + step, type, vector, n, narrow(v, type));
-    }
-
-    // The same block's scale, by one thread of those that hold it.
-    DEVICE void put_scale(int32_t line, int32_t step, uint32_t most) const {
-        if (!given && count(line, step) > 0) {
-            scales[blocks.at(line, step)] = scale_for(__uint_as_float(most), largest_of(type));
-        }
-    }
-
-    DEVICE void atomic_most(int32_t line, int32_t step, uint32_t most) const {
-        if (count(line, step) > 0) atomicMax(reinterpret_cast<uint32_t*>(scales) + blocks.at(line, step), most);
-    }
-};
-
 // Largest magnitudes in a tile: of this thread's rows (the same for the 16 threads of a row), of columns, of all.
 struct Maxima {
-    uint32_t row[TURNS];
+    uint32_t row[TURNS<TILE>];
     const uint32_t* column;
     uint32_t all;
 
-    DEVICE void find(const float (&v)[TURNS][8]) {
+    DEVICE void find(const float (&v)[TURNS<TILE>][8]) {
         __shared__ uint32_t columns[TILE];
         __shared__ uint32_t tile;
         if (threadIdx.x < TILE) columns[threadIdx.x] = 0;
@@ -194,7 +74,7 @@ struct Maxima {
         __syncthreads();
         uint32_t down[8] = {}, thread = 0;
 #pragma unroll
-        for (int t = 0; t < TURNS; t++) {
+        for (int t = 0; t < TURNS<TILE>; t++) {
             row[t] = 0;
 #pragma unroll
             for (int j = 0; j < 8; j++) {
@@ -214,7 +94,7 @@ struct Maxima {
 };
 
 // The magnitudes of a tile into the blocks of both copies, where a block is not what a tile knows: whole rows, groups.
-DEVICE void collect(const Copy& out, const Copy& transposed, const float (&v)[TURNS][8], const Maxima& most,
+DEVICE void collect(const Copy& out, const Copy& transposed, const float (&v)[TURNS<TILE>][8], const Maxima& most,
                     int32_t row0, int32_t column0) {
     const int lane = threadIdx.x % 16, line = threadIdx.x / 16;
     const bool rows = out.values && out.given && out.blocks.hold<TILE>(out.length);
@@ -223,7 +103,7 @@ DEVICE void collect(const Copy& out, const Copy& transposed, const float (&v)[TU
         transposed.atomic_most(column0 + threadIdx.x, row0, most.column[threadIdx.x]);
     }
 #pragma unroll
-    for (int t = 0; t < TURNS; t++) {
+    for (int t = 0; t < TURNS<TILE>; t++) {
         const int32_t row = row0 + line + t * LINES;
         if (rows && lane == 0) out.atomic_most(row, column0, most.row[t]);
 #pragma unroll
@@ -238,7 +118,6 @@ DEVICE void collect(const Copy& out, const Copy& transposed, const float (&v)[TU
 template <class T>
 DEVICE void quantize(const Copy& out, const Copy& transposed, const T* x, int32_t rows, int32_t columns,
                      bool collecting) {
-    constexpr int PITCH = TILE + VEC<T>;  // whole 16-byte accesses along a row; lanes side by side read a column
     DYN_SMEM(shared, 16);
     T* tile = reinterpret_cast<T*>(shared);
     const int32_t across = (columns + TILE - 1) / TILE;
@@ -246,9 +125,9 @@ DEVICE void quantize(const Copy& out, const Copy& transposed, const T* x, int32_
     const int lane = threadIdx.x % 16, line = threadIdx.x / 16;
     const int32_t column = column0 + lane * 8;
     const bool vector = columns % 8 == 0 && aligned16(x);
-    float v[TURNS][8];
+    float v[TURNS<TILE>][8];
 #pragma unroll
-    for (int t = 0; t < TURNS; t++) {
+    for (int t = 0; t < TURNS<TILE>; t++) {
         const int32_t row = row0 + line + t * LINES;
         const int count = row < rows ? columns - column : 0;
         load_row(v[t], x + (count > 0 ? (int64_t)row * columns + column : 0), vector && count > 0, count);
@@ -259,14 +138,11 @@ DEVICE void quantize(const Copy& out, const Copy& transposed, const T* x, int32_
         collect(out, transposed, v, most, row0, column0);
         return;
     }
-    if (transposed.values) {
-#pragma unroll
-        for (int t = 0; t < TURNS; t++) store_vec(tile + (line + t * LINES) * PITCH + lane * 8, v[t]);
-    }
+    if (transposed.values) park<TILE>(tile, v);
     if (out.values) {
         const bool square = out.blocks.rows == TILE;
 #pragma unroll
-        for (int t = 0; t < TURNS; t++) {
+        for (int t = 0; t < TURNS<TILE>; t++) {
             const int32_t row = row0 + line + t * LINES;
             const uint32_t m = square ? most.all : most.row[t];
             if (lane == 0 && (!square || row == row0)) out.put_scale(row, column0, m);
@@ -276,16 +152,11 @@ DEVICE void quantize(const Copy& out, const Copy& transposed, const T* x, int32_
     if (!transposed.values) return;
     __syncthreads();
     const bool square = transposed.blocks.rows == TILE;
-#pragma unroll 1
-    for (int i = threadIdx.x; i < TILE * (TILE / 8); i += THREADS) {
-        const int c = i % TILE, step = i / TILE * 8;
-        float w[8];
-#pragma unroll
-        for (int j = 0; j < 8; j++) w[j] = to_float(tile[(step + j) * PITCH + c]);
+    each_column<TILE>(tile, [&](float (&w)[8], int c, int row) {
         const uint32_t m = square ? most.all : transposed.given ? 0 : most.column[c];
-        if (step == 0 && (!square || c == 0)) transposed.put_scale(column0 + c, row0, m);
-        transposed.put(w, column0 + c, row0 + step, m);
-    }
+        if (row == 0 && (!square || c == 0)) transposed.put_scale(column0 + c, row0, m);
+        transposed.put(w, column0 + c, row0 + row, m);
+    });
 }
 
 // quantize: low-precision copies of x[n, c], as it is and transposed, in blocks with a scale each; or, `collecting`,

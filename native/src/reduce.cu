@@ -1,6 +1,6 @@
 // Sums: of columns (bias gradients), of a whole tensor, of squares. Always in a fixed order: partial sums go to a
 // workspace, a second kernel adds those.
-#include "stream.cuh"
+#include "fold.cuh"
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / 32;
@@ -25,42 +25,17 @@ DEVICE double block_total(double x) {
     return x;
 }
 
-// Adds f(x) in A to this thread's sums, for `each`.
-template <class T, class A, class F>
-struct Accumulate {
-    const T* x;
-    F f;
-    A sums[4] = {};  // four chains of additions: one alone would wait for itself
-
-    template <int N>
-    struct In {
-        Chunk<T, N> x;
-    };
-
-    template <int N>
-    DEVICE In<N> load(int64_t i) const {
-        return {Chunk<T, N>::load(x + i)};
-    }
-
-    template <int N>
-    DEVICE void store(int64_t, const In<N>& in) {
-        float v[N];
-        in.x.widen(v);
-#pragma unroll
-        for (int j = 0; j < N; j++) sums[j % 4] += f((A)v[j]);
-    }
-
-    DEVICE A total() const {
-        return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    }
-};
+// The sum of f(x) over this thread's elements, in A. Four chains of additions: one alone would wait for itself.
+template <class A, int UNROLL, class T, class F>
+DEVICE A thread_sum(const T* x, int64_t n, F f) {
+    A sums[4] = {};
+    fold<UNROLL>(x, n, [&](float v, int j) { sums[j % 4] += f((A)v); });
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
 
 template <class T>
 DEVICE void sum(double* partials, const T* x, int64_t n) {
-    auto f = [](float v) { return v; };
-    Accumulate<T, float, decltype(f)> op{x, f};
-    each<VEC<T>, 4>(n, aligned16(x), op);
-    const double total = block_total(op.total());
+    const double total = block_total(thread_sum<float, 4>(x, n, [](float v) { return v; }));
     if (threadIdx.x == 0) partials[blockIdx.x] = total;
 }
 
@@ -74,14 +49,10 @@ KERNEL_FLOATS(sum, THREADS, (double* partials, const T* x, int64_t n), sum(parti
 template <class T>
 DEVICE void squares(double* partials, const T* x, int64_t n) {
     auto f = [](auto v) { return v * v; };
-    Accumulate<T, float, decltype(f)> op{x, f};
-    each<VEC<T>, 4>(n, aligned16(x), op);
-    double total = op.total();
+    double total = thread_sum<float, 4>(x, n, f);
     if (!is_finite(total)) {
         // Either an element is not finite, or squares beyond f32 were added: in f64 only the former is not finite.
-        Accumulate<T, double, decltype(f)> again{x, f};
-        each<VEC<T>, 1>(n, aligned16(x), again);
-        total = again.total();
+        total = thread_sum<double, 1>(x, n, f);
     }
     total = block_total(total);
     if (threadIdx.x == 0) partials[blockIdx.x] = total;

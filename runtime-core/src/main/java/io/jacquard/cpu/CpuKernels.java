@@ -3,6 +3,7 @@ package io.jacquard.cpu;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Scaled;
@@ -130,22 +131,45 @@ final class CpuKernels implements Kernels {
     }
 
     @Override
-    public void gelu(Tensor out, Tensor x) {
-        elementwise(out, x, x, 0f, (to, from, _, n) -> Activations.gelu(to, from, n));
+    public void gelu(@Nullable Tensor out, Tensor x, Casts casts) {
+        elementwise(out, x, x, 0f, casts, (to, from, _, n) -> Activations.gelu(to, from, n));
     }
 
     @Override
-    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
-        elementwise(dx, dy, x, beta, Activations::geluGrad);
+    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta, Casts casts) {
+        elementwise(dx, dy, x, beta, casts, Activations::geluGrad);
     }
 
-    @Override
-    public void swiGlu(Tensor out, Tensor x) {
-        Operand o = Operand.of(out);
+    private void elementwise(@Nullable Tensor out, Tensor x, Tensor y, float beta, Casts casts, Elementwise.Body body) {
+        if (out != null && casts.isNone()) {
+            elementwise(out, x, y, beta, body);
+            return;
+        }
         Operand a = Operand.of(x);
-        long rows = rows(out);
-        int f = last(out);
-        launch(() -> Elementwise.swiGlu(workers, o, a, rows, f));
+        Operand b = Operand.of(y);
+        int c = last(x);
+        lowPrecision.cast(casts, out, x.dtype(), rows(x), c, (o, first, last, lane) -> {
+            Elementwise.run(lane, o, a, b, beta, first * c, last * c, body);
+        });
+    }
+
+    @Override
+    public void swiGlu(@Nullable Tensor out, Tensor x, Casts casts) {
+        Operand a = Operand.of(x);
+        int f = last(x) / 2;
+        byRows(out, casts, x, f, (o, first, last, lane) -> Elementwise.swiGlu(lane, o, a, first, last, f));
+    }
+
+    /// A kernel that makes each row of its result, of `columns`, from a row of `x`.
+    private void byRows(@Nullable Tensor out, Casts casts, Tensor x, int columns, Casting.Producer producer) {
+        long rows = rows(x);
+        if (out == null || !casts.isNone()) {
+            lowPrecision.cast(casts, out, x.dtype(), rows, columns, producer);
+            return;
+        }
+        Operand o = Operand.of(out);
+        int c = last(x);
+        launch(() -> Rows.run(workers, rows, c, (first, last, lane) -> producer.run(o, first, last, lane)));
     }
 
     @Override
@@ -249,7 +273,7 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void layerNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor mean,
             Tensor rstd,
@@ -257,9 +281,9 @@ final class CpuKernels implements Kernels {
             @Nullable Tensor residual,
             Tensor weight,
             Tensor bias,
-            float epsilon) {
+            float epsilon,
+            Casts casts) {
         Norms.Forward f = new Norms.Forward(
-                Operand.of(out),
                 Operand.ofNullable(total),
                 Operand.of(mean),
                 Operand.of(rstd),
@@ -268,9 +292,8 @@ final class CpuKernels implements Kernels {
                 Operand.of(weight),
                 Operand.of(bias),
                 epsilon,
-                rows(x),
                 last(x));
-        launch(() -> Norms.forward(workers, f));
+        byRows(out, casts, x, last(x), (o, first, last, lane) -> Norms.forward(f, o, first, last, lane));
     }
 
     @Override
@@ -303,15 +326,15 @@ final class CpuKernels implements Kernels {
 
     @Override
     public void rmsNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor rstd,
             Tensor x,
             @Nullable Tensor residual,
             Tensor weight,
-            float epsilon) {
+            float epsilon,
+            Casts casts) {
         Norms.Forward f = new Norms.Forward(
-                Operand.of(out),
                 Operand.ofNullable(total),
                 null,
                 Operand.of(rstd),
@@ -320,9 +343,8 @@ final class CpuKernels implements Kernels {
                 Operand.of(weight),
                 null,
                 epsilon,
-                rows(x),
                 last(x));
-        launch(() -> Norms.forward(workers, f));
+        byRows(out, casts, x, last(x), (o, first, last, lane) -> Norms.forward(f, o, first, last, lane));
     }
 
     @Override

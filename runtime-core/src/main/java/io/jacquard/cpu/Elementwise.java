@@ -36,25 +36,29 @@ final class Elementwise {
             int size = (int) Math.min(CHUNK, n - from);
             if (direct) {
                 body.run(out.at(from), x.at(from), y.at(from), size);
-                return;
-            }
-            long sx = lane.floats(BLOCK);
-            long sy = lane.floats(BLOCK);
-            long so = lane.floats(BLOCK);
-            for (int i = 0; i < size; i += BLOCK) {
-                int m = Math.min(BLOCK, size - i);
-                long at = from + i;
-                long fx = x.read(at, m, sx);
-                long fy = y.address() == x.address() ? fx : y.read(at, m, sy);
-                if (beta == 0f) {
-                    body.run(out.target(at, so), fx, fy, m);
-                    out.written(at, m, so);
-                } else {
-                    body.run(so, fx, fy, m);
-                    accumulate(out, at, m, so, sx, beta);
-                }
+            } else {
+                run(lane, out, x, y, beta, from, from + size, body);
             }
         });
+    }
+
+    /// Elements `from` to `to`, through scratch where they have to.
+    static void run(Lane lane, Operand out, Operand x, Operand y, float beta, long from, long to, Body body) {
+        long sx = lane.floats(BLOCK);
+        long sy = lane.floats(BLOCK);
+        long so = lane.floats(BLOCK);
+        for (long at = from; at < to; at += BLOCK) {
+            int m = (int) Math.min(BLOCK, to - at);
+            long fx = x.read(at, m, sx);
+            long fy = y.address() == x.address() ? fx : y.read(at, m, sy);
+            if (beta == 0f) {
+                body.run(out.target(at, so), fx, fy, m);
+                out.written(at, m, so);
+            } else {
+                body.run(so, fx, fy, m);
+                accumulate(out, at, m, so, sx, beta);
+            }
+        }
     }
 
     /// `out = values + beta * out` for `m` elements from `at` on.
@@ -106,15 +110,14 @@ final class Elementwise {
         });
     }
 
-    static void swiGlu(Workers workers, Operand out, Operand x, long rows, int f) {
-        Rows.run(workers, rows, 2 * f, (first, last, lane) -> {
-            long s = lane.floats(2L * f);
-            for (long i = first; i < last; i++) {
-                long gate = x.read(i * 2 * f, 2 * f, s);
-                Activations.swiGlu(out.target(i * f, s), gate, gate + 4L * f, f);
-                out.written(i * f, f, s);
-            }
-        });
+    /// Rows `first` to `last`.
+    static void swiGlu(Lane lane, Operand out, Operand x, long first, long last, int f) {
+        long s = lane.floats(2L * f);
+        for (long i = first; i < last; i++) {
+            long gate = x.read(i * 2 * f, 2 * f, s);
+            Activations.swiGlu(out.target(i * f, s), gate, gate + 4L * f, f);
+            out.written(i * f, f, s);
+        }
     }
 
     static void swiGluGrad(Workers workers, Operand dx, Operand dy, Operand x, float beta, long rows, int f) {

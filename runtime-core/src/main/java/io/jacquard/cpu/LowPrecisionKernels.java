@@ -6,6 +6,7 @@ import static io.jacquard.cpu.CpuKernels.rows;
 import io.jacquard.cpu.LowPrecision.Grid;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Scaled;
 import java.util.function.Consumer;
@@ -59,6 +60,20 @@ final class LowPrecisionKernels {
                 ? null
                 : new Quantization.Copy(
                         Operand.of(s.values()), grid(s), s.blocks().isWhole());
+    }
+
+    /// A kernel that makes rows of its result, `rows` by `columns` of `type`, and of them what is cast.
+    void cast(Casts casts, @Nullable Tensor out, DType type, long rows, int columns, Casting.Producer producer) {
+        Tensor amax = casts.amax();
+        Casting c = new Casting(
+                copy(casts.straight()),
+                copy(casts.transposed()),
+                amax == null ? 0 : amax.address(),
+                type,
+                Math.toIntExact(rows),
+                columns);
+        Operand o = Operand.ofNullable(out);
+        launch(() -> c.run(workers, o, producer));
     }
 
     void dequantize(Tensor out, Scaled x) {

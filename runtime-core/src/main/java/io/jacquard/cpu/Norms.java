@@ -14,7 +14,6 @@ import org.jspecify.annotations.Nullable;
 final class Norms {
     /// Operands of the forward pass; `mean` and `bias` are null for RMSNorm.
     record Forward(
-            Operand out,
             @Nullable Operand total,
             @Nullable Operand mean,
             Operand rstd,
@@ -23,7 +22,6 @@ final class Norms {
             Operand weight,
             @Nullable Operand bias,
             float epsilon,
-            long rows,
             int c) {}
 
     /// Operands of the backward pass; `mean` and `dBias` are null for RMSNorm.
@@ -43,20 +41,19 @@ final class Norms {
 
     private Norms() {}
 
-    static void forward(Workers workers, Forward f) {
+    /// Rows `first` to `last`.
+    static void forward(Forward f, Operand to, long first, long last, Lane lane) {
         int c = f.c;
-        Rows.run(workers, f.rows, c, (first, last, lane) -> {
-            long w = f.weight.read(0, c, lane.floats(c));
-            long b = f.bias == null ? 0 : f.bias.read(0, c, lane.floats(c));
-            long sx = lane.floats(c);
-            long sr = lane.floats(c);
-            for (long i = first; i < last; i++) {
-                row(f, i, w, b, sx, sr);
-            }
-        });
+        long w = f.weight.read(0, c, lane.floats(c));
+        long b = f.bias == null ? 0 : f.bias.read(0, c, lane.floats(c));
+        long sx = lane.floats(c);
+        long sr = lane.floats(c);
+        for (long i = first; i < last; i++) {
+            row(f, to, i, w, b, sx, sr);
+        }
     }
 
-    private static void row(Forward f, long i, long w, long b, long sx, long sr) {
+    private static void row(Forward f, Operand to, long i, long w, long b, long sx, long sr) {
         int c = f.c;
         long x = f.x.read(i * c, c, sx);
         if (f.total != null && f.residual != null) {
@@ -68,13 +65,13 @@ final class Norms {
         float mean = f.mean == null ? 0f : FloatMath.sum(x, c) / c;
         float variance = FloatMath.sumOfSquares(x, mean, c) / c;
         float rstd = (float) (1.0 / Math.sqrt(variance + (double) f.epsilon));
-        long out = f.out.target(i * c, sr);
+        long out = to.target(i * c, sr);
         if (b == 0) {
             scaleTo(out, x, rstd, w, c);
         } else {
             normTo(out, x, mean, rstd, w, b, c);
         }
-        f.out.written(i * c, c, sr);
+        to.written(i * c, c, sr);
         if (f.mean != null) {
             Mem.setFloat(f.mean.at(i), mean);
         }

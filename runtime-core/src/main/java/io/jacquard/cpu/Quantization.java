@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /// are others.
 final class Quantization {
     /// Rows and columns of what is transposed at once: 16 KB of elements, with whole cache lines on both sides.
-    private static final int TILE = 128;
+    static final int TILE = 128;
 
     /// A low-precision matrix as kernels see it.
     ///
@@ -68,9 +68,7 @@ final class Quantization {
                 if (!out.given) {
                     scales(out, x, row, last, columns, floats);
                 }
-                for (int r = row; r < last; r++) {
-                    line(out, x.read((long) r * columns, columns, floats), r, columns, lane);
-                }
+                straightRows(out, x, row, last, columns, lane);
             }
         });
     }
@@ -97,9 +95,8 @@ final class Quantization {
         }
     }
 
-    private static void line(Copy out, long row, int r, int columns, Lane lane) {
+    private static void line(Copy out, long row, int r, int columns, long scratch) {
         Grid g = out.grid;
-        long scratch = lane.floats(Math.min(columns, g.columns()));
         for (int right = 0; right < g.across(); right++) {
             int from = right * g.columns();
             int n = Math.min(columns - from, g.columns());
@@ -115,27 +112,41 @@ final class Quantization {
         workers.run(Math.ceilDiv(columns, TILE), (chunk, lane) -> {
             int from = chunk * TILE;
             int n = Math.min(TILE, columns - from);
-            long floats = lane.floats(TILE);
-            long most = lane.floats(TILE);
-            long line = lane.bytes(TILE);
-            long tile = lane.bytes((long) TILE * TILE);
+            Tile tile = Tile.of(lane);
             for (int right = 0; right < g.across(); right++) {
                 int first = right * g.columns();
                 int last = (int) Math.min(rows, (long) first + g.columns());
-                Mem.zero(most, 4L * TILE);
+                Mem.zero(tile.columns, 4L * TILE);
                 for (int r = first; r < last && !out.given; r++) {
-                    LowPrecision.absMaxInto(most, x.read((long) r * columns + from, n, floats), n);
+                    LowPrecision.absMaxInto(tile.columns, x.read((long) r * columns + from, n, tile.floats), n);
                 }
-                columnScales(out, from, n, right, most);
+                columnScales(out, from, n, right, tile.columns);
                 for (int r = first; r < last; r += TILE) {
-                    int height = Math.min(TILE, last - r);
-                    fill(out, x, r, height, columns, from, n, floats, most, line, tile);
-                    for (int j = 0; j < n; j++) {
-                        Mem.copy(tile + (long) j * TILE, out.values.at((long) (from + j) * rows + r), height);
-                    }
+                    tile.transpose(out, x, r, Math.min(TILE, last - r), from, n, rows, columns);
                 }
             }
         });
+    }
+
+    /// Rows `first` to `last`, at most [#TILE] from a multiple of it on, of a copy whose scale is given.
+    static void straightRows(Copy out, Operand x, int first, int last, int columns, Lane lane) {
+        long mark = lane.mark();
+        long floats = lane.floats(columns);
+        long scratch = lane.floats(Math.min(columns, out.grid.columns()));
+        for (int r = first; r < last; r++) {
+            line(out, x.read((long) r * columns, columns, floats), r, columns, scratch);
+        }
+        lane.release(mark);
+    }
+
+    /// What becomes of these rows of `x` in a transposed copy whose scale is given.
+    static void transposedRows(Copy out, Operand x, int first, int last, int rows, int columns, Lane lane) {
+        Tile tile = Tile.of(lane);
+        for (int from = 0; from < columns; from += TILE) {
+            int n = Math.min(TILE, columns - from);
+            columnScales(out, from, n, 0, tile.columns);
+            tile.transpose(out, x, first, last - first, from, n, rows, columns);
+        }
     }
 
     /// Of the largest magnitudes of `n` columns from `from` on makes the inverse of each column's scale.
@@ -155,25 +166,26 @@ final class Quantization {
         }
     }
 
-    /// A tile of elements, its columns one after another.
-    private static void fill(
-            Copy out,
-            Operand x,
-            int first,
-            int height,
-            int columns,
-            int from,
-            int n,
-            long floats,
-            long inverses,
-            long line,
-            long tile) {
-        for (int r = 0; r < height; r++) {
-            long row = x.read((long) (first + r) * columns + from, n, floats);
-            Elementwise.mul(floats, row, inverses, n);
-            LowPrecision.narrow(out.values.type(), floats, line, n);
+    /// Scratch for a tile that is transposed.
+    ///
+    /// @param columns of each column of the tile what is largest, then the inverse of its scale
+    private record Tile(long floats, long columns, long line, long bytes) {
+        static Tile of(Lane lane) {
+            return new Tile(lane.floats(TILE), lane.floats(TILE), lane.bytes(TILE), lane.bytes((long) TILE * TILE));
+        }
+
+        /// `height` rows of `x` from `first` on, and of them `n` columns from `from` on.
+        void transpose(Copy out, Operand x, int first, int height, int from, int n, int rows, int columns) {
+            for (int r = 0; r < height; r++) {
+                long row = x.read((long) (first + r) * columns + from, n, floats);
+                Elementwise.mul(floats, row, this.columns, n);
+                LowPrecision.narrow(out.values.type(), floats, line, n);
+                for (int j = 0; j < n; j++) {
+                    Mem.setByte(bytes + (long) j * TILE + r, Mem.getByte(line + j));
+                }
+            }
             for (int j = 0; j < n; j++) {
-                Mem.setByte(tile + (long) j * TILE + r, Mem.getByte(line + j));
+                Mem.copy(bytes + (long) j * TILE, out.values.at((long) (from + j) * rows + first), height);
             }
         }
     }

@@ -2,6 +2,7 @@ package io.jacquard.nn;
 
 import io.jacquard.ops.Normed;
 import io.jacquard.ops.Ops;
+import io.jacquard.ops.Reader;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
@@ -88,7 +89,7 @@ public final class Gpt implements Decoder {
     @Override
     public Tensor finish(Tensor x, Shape tokens) {
         Stream stream = Stream.of(part.tensor(), tokens, Tensor.records(List.of(x)));
-        return stream.enter(Table.here("head", last).apply(x));
+        return stream.enter(Table.here("head", last).apply(x, null));
     }
 
     private static final class Norm {
@@ -102,12 +103,12 @@ public final class Gpt implements Decoder {
             epsilon = config.normEpsilon();
         }
 
-        Tensor apply(Tensor x) {
-            return Ops.layerNorm(x, null, weight.value(), bias.value(), epsilon).value();
+        Tensor apply(Tensor x, @Nullable Reader reader) {
+            return apply(x, null, reader).value();
         }
 
-        Normed apply(Tensor x, Tensor residual) {
-            return Ops.layerNorm(x, residual, weight.value(), bias.value(), epsilon);
+        Normed apply(Tensor x, @Nullable Tensor residual, @Nullable Reader reader) {
+            return Ops.layerNorm(x, residual, weight.value(), bias.value(), epsilon, reader);
         }
     }
 
@@ -166,10 +167,10 @@ public final class Gpt implements Decoder {
         }
 
         private Tensor apply(Tensor x, Stream stream, Pass pass) {
-            Tensor packed = qkv.apply(stream.enter(first.apply(x)));
+            Tensor packed = qkv.consume(stream.enter(first.apply(x, stream.reader(qkv))));
             Tensor a = stream.leave(attentionOut.apply(heads.attention(packed, pass, layer)));
-            Normed n = second.apply(stream.dropout(a, pass, config.dropout(), attentionSite), x);
-            Tensor m = stream.leave(down.apply(up.gelu(stream.enter(n.value()))));
+            Normed n = second.apply(stream.dropout(a, pass, config.dropout(), attentionSite), x, stream.reader(up));
+            Tensor m = stream.leave(down.consume(up.consumeGelu(stream.enter(n.value()), down)));
             return Ops.add(n.total(), stream.dropout(m, pass, config.dropout(), feedForwardSite));
         }
     }

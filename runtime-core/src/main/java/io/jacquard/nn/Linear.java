@@ -3,7 +3,9 @@ package io.jacquard.nn;
 import io.jacquard.ops.DelayedScales;
 import io.jacquard.ops.LinearWatch;
 import io.jacquard.ops.Ops;
+import io.jacquard.ops.Reader;
 import io.jacquard.ops.Recipe;
+import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
@@ -84,15 +86,39 @@ public final class Linear {
 
     /// `[..., in]` to `[..., out]`.
     public Tensor apply(Tensor x) {
-        return run(x, false);
+        return run(x, false, null);
     }
 
     /// [#apply], then GELU.
     public Tensor gelu(Tensor x) {
-        return run(x, true);
+        return run(x, true, null);
     }
 
-    private Tensor run(Tensor x, boolean gelu) {
+    /// For the operation that makes what this layer alone reads; null where it can do nothing for the layer.
+    @Nullable
+    Reader reader() {
+        return recipe.isScaled() ? new Reader(recipe, delayed, weight.value()) : null;
+    }
+
+    /// [#apply] of what nobody else reads, in backward either: `x` is freed when the product is there, unless this
+    /// layer's own backward reads it.
+    Tensor consume(Tensor x) {
+        return freed(x, apply(x));
+    }
+
+    /// As [#consume], then GELU, for the layer that alone reads the result.
+    Tensor consumeGelu(Tensor x, Linear next) {
+        return freed(x, run(x, true, next.reader()));
+    }
+
+    private Tensor freed(Tensor x, Tensor y) {
+        if (!recipe.keepsInput()) {
+            Scope.current().free(x, "was freed by the linear layer that had it to itself: recipe " + recipe.label());
+        }
+        return y;
+    }
+
+    private Tensor run(Tensor x, boolean gelu, @Nullable Reader reader) {
         if (recipe.isFrozen()) {
             Tensor y = Ops.frozenLinear(x, weight.frozen(), bias == null ? null : bias.value());
             return gelu ? Ops.gelu(y) : y;
@@ -101,7 +127,7 @@ public final class Linear {
         Tensor b = bias == null ? null : bias.value();
         LinearWatch.tell(watch -> watch.multiplied(w, x));
         if (recipe.isScaled()) {
-            return Ops.linear(x, w, b, gelu, recipe, delayed);
+            return Ops.linear(x, w, b, gelu, recipe, delayed, reader);
         }
         if (recipe == Recipe.INT4_QAT) {
             Tensor rounded = Ops.fakeQuantize(w, recipe.forward(), recipe.weights());

@@ -121,13 +121,15 @@ public final class Llama implements Decoder {
         }
 
         private Tensor apply(Tensor x, Stream stream, Pass pass) {
-            Tensor n = Ops.rmsNorm(x, null, first.value(), config.normEpsilon()).value();
-            Tensor qk = qkv.apply(stream.enter(n));
+            Tensor n = Ops.rmsNorm(x, null, first.value(), config.normEpsilon(), stream.reader(qkv))
+                    .value();
+            Tensor qk = qkv.consume(stream.enter(n));
             Tensor packed =
                     Ops.rope(qk, heads.query() + heads.keyValue(), heads.dim(), config.ropeBase(), pass.first());
             Tensor a = stream.leave(attentionOut.apply(heads.attention(packed, pass, layer)));
-            Normed m = Ops.rmsNorm(a, x, second.value(), config.normEpsilon());
-            Tensor f = stream.leave(down.apply(Ops.swiGlu(gateUp.apply(stream.enter(m.value())))));
+            Normed m = Ops.rmsNorm(a, x, second.value(), config.normEpsilon(), stream.reader(gateUp));
+            Tensor h = Ops.swiGlu(gateUp.consume(stream.enter(m.value())), down.reader());
+            Tensor f = stream.leave(down.consume(h));
             return Ops.add(m.total(), f);
         }
     }

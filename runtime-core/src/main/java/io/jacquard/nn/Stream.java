@@ -2,8 +2,10 @@ package io.jacquard.nn;
 
 import io.jacquard.group.Group;
 import io.jacquard.ops.Ops;
+import io.jacquard.ops.Reader;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /// How the residual stream of one pass lies on the tensor ranks: each holds its share of the rows, token by token, and
 /// norms, dropout and sums work on that alone (sequence parallelism, Korthikanti et al., arXiv:2205.05198). Between,
@@ -31,6 +33,12 @@ record Stream(Group tensor, int batch, int time, boolean isDivided) {
     Tensor enter(Tensor x) {
         Tensor all = isDivided ? Ops.gatherRows(x, tensor) : Ops.copyToGroup(x, tensor);
         return Ops.reshape(all, Shape.of(batch, time, x.shape().last()));
+    }
+
+    /// Who alone reads what [#enter] is given: `layer`, where it is handed on as it is.
+    @Nullable
+    Reader reader(Linear layer) {
+        return tensor.size() == 1 ? layer.reader() : null;
     }
 
     /// What belongs here of the sum over the ranks of `partial` `[B, T, C]`.

@@ -46,9 +46,24 @@ public final class DelayedScales {
             return allocated().scales.slice(index, Shape.of(1));
         }
 
+        /// [#scale] as that of a whole matrix, `[1, 1]`.
+        Tensor matrixScale() {
+            return scale().reshape(Shape.of(1, 1));
+        }
+
+        /// Whether [#scale] is that of steps before, so that [#see] does not change it.
+        boolean isSettled() {
+            return !fresh;
+        }
+
+        /// The largest magnitude in this step so far, F32 `[1]`.
+        Tensor amax() {
+            return allocated().amax.slice(index, Shape.of(1));
+        }
+
         /// Takes notice of `x`, whose scale [#scale] then is.
         void see(Tensor x) {
-            Tensor amax = allocated().amax.slice(index, Shape.of(1));
+            Tensor amax = amax();
             x.kernels().absMax(amax, x, 1f);
             if (fresh) {
                 x.kernels().scaleOf(scale(), amax, types.get(index));

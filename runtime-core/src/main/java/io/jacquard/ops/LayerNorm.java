@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /// LayerNorm over the last dimension (Ba et al., arXiv:1607.06450), fused with the residual addition before it.
 record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd) implements Node {
-    static Normed of(Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon) {
+    static Normed of(
+            Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon, @Nullable Reader reader) {
         Checks.row("layerNorm", x, weight);
         Checks.row("layerNorm", x, bias);
         Tensor total = x;
@@ -19,11 +20,12 @@ record LayerNorm(Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor rstd)
             Checks.same("layerNorm", x, residual);
             total = Tensor.empty(x.shape(), x.dtype());
         }
-        Tensor y = Tensor.empty(x.shape(), x.dtype());
+        Tensor y = Reader.result(reader, x.shape(), x.dtype(), List.of(x, weight, bias));
         Shape rows = Shape.of(Math.toIntExact(x.shape().rows()));
         Tensor mean = Tensor.empty(rows, DType.F32);
         Tensor rstd = Tensor.empty(rows, DType.F32);
-        x.kernels().layerNorm(y, residual == null ? null : total, mean, rstd, x, residual, weight, bias, epsilon);
+        Tensor stored = residual == null ? null : total;
+        x.kernels().layerNorm(Reader.memory(y), stored, mean, rstd, x, residual, weight, bias, epsilon, y.casts());
         if (residual != null) {
             total = total.from(new Add(x, residual));
         }

@@ -2,6 +2,7 @@ package io.jacquard.ops;
 
 import io.jacquard.tensor.Gradients;
 import io.jacquard.tensor.Node;
+import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import java.util.ArrayList;
@@ -33,6 +34,11 @@ record Linear(
     }
 
     static Tensor result(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        return result(x, weight, bias, null);
+    }
+
+    /// Checks the operands; memory for what `reader` reads of the result.
+    static Tensor result(Tensor x, Tensor weight, @Nullable Tensor bias, @Nullable Reader reader) {
         Checks.sameDType("linear", x, weight);
         Checks.rank("linear", weight, 2);
         if (x.shape().last() != weight.shape().last()) {
@@ -40,7 +46,8 @@ record Linear(
                     "linear: inner dimensions differ: x=" + x.shape() + ", weight=" + weight.shape() + " transposed ("
                             + x.shape().last() + " != " + weight.shape().last() + ")");
         }
-        Tensor y = Tensor.empty(x.shape().withLast(weight.shape().dim(0)), x.dtype());
+        Shape shape = x.shape().withLast(weight.shape().dim(0));
+        Tensor y = Reader.result(reader, shape, x.dtype(), inputs(x, weight, bias));
         if (bias != null) {
             Checks.row("linear", y, bias);
         }

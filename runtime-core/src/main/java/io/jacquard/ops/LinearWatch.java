@@ -27,9 +27,14 @@ public interface LinearWatch {
 
     /// Tells who watches, if anybody does.
     static void tell(Consumer<LinearWatch> event) {
-        if (Watch.CURRENT.isBound()) {
+        if (isWatching()) {
             event.accept(Watch.CURRENT.get());
         }
+    }
+
+    /// Whether anybody does: then the inputs of layers are there to be looked at.
+    static boolean isWatching() {
+        return Watch.CURRENT.isBound();
     }
 
     /// Who watches this thread.

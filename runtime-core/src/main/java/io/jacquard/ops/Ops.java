@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// **Memory**: the result is a new tensor of the current scope, except for [#reshape], [#rope], [#afterBackward],
 /// [#beforeBackward], [#copyToGroup] and [#allReduce], which are handles on their operand's memory, and where an
-/// operation has nothing to do ([#cast] to the same dtype, [#dropout] with p 0, any of a group of one).
+/// operation has nothing to do ([#cast] to the same dtype, [#reshape] to the same shape, [#dropout] with p 0, any of a
+/// group of one).
 ///
 /// **Thread**: the thread of the operands' session.
 public final class Ops {
@@ -56,12 +57,24 @@ public final class Ops {
             boolean gelu,
             Recipe recipe,
             DelayedScales.@Nullable Layer delayed) {
+        return linear(x, weight, bias, gelu, recipe, delayed, null);
+    }
+
+    /// The same for `reader`, the layer that alone reads the result.
+    public static Tensor linear(
+            Tensor x,
+            Tensor weight,
+            @Nullable Tensor bias,
+            boolean gelu,
+            Recipe recipe,
+            DelayedScales.@Nullable Layer delayed,
+            @Nullable Reader reader) {
         if (!recipe.isScaled() || recipe.isDelayed() != (delayed != null)) {
             throw new IllegalArgumentException("linear: recipe " + recipe.label()
                     + (recipe.isScaled() ? delayed == null ? " needs" : " has no use for" : " is not a scaled one;")
                     + (recipe.isScaled() ? " delayed scales" : " use linear, fakeQuantize or frozenLinear"));
         }
-        return ScaledLinear.of(x, weight, bias, gelu, recipe, delayed);
+        return ScaledLinear.of(x, weight, bias, gelu, recipe, delayed, reader);
     }
 
     /// `x[..., i] · weight[o, i]ᵀ + bias[o]` with a weight of I4 or I8 in groups of a row, which gets no gradient.
@@ -102,7 +115,12 @@ public final class Ops {
 
     /// `silu(gate) * up` of rows that hold gate then up: `[..., 2f]` to `[..., f]`.
     public static Tensor swiGlu(Tensor x) {
-        return SwiGlu.of(x);
+        return SwiGlu.of(x, null);
+    }
+
+    /// [#swiGlu] for `reader`, the layer that alone reads the result.
+    public static Tensor swiGlu(Tensor x, @Nullable Reader reader) {
+        return SwiGlu.of(x, reader);
     }
 
     /// Inverted dropout with a mask that is a function of `seed`, `counters` (I32 `[2]` {step, micro-batch}),
@@ -121,13 +139,25 @@ public final class Ops {
     /// LayerNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`;
     /// `weight` and `bias` are `[C]`.
     public static Normed layerNorm(Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon) {
-        return LayerNorm.of(x, residual, weight, bias, epsilon);
+        return LayerNorm.of(x, residual, weight, bias, epsilon, null);
+    }
+
+    /// [#layerNorm] for `reader`, the layer that alone reads the normed value.
+    public static Normed layerNorm(
+            Tensor x, @Nullable Tensor residual, Tensor weight, Tensor bias, float epsilon, @Nullable Reader reader) {
+        return LayerNorm.of(x, residual, weight, bias, epsilon, reader);
     }
 
     /// RMSNorm over the last dimension of `x + residual` (of `x` when `residual` is null), both `[..., C]`;
     /// `weight` is `[C]`.
     public static Normed rmsNorm(Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon) {
-        return RmsNorm.of(x, residual, weight, epsilon);
+        return RmsNorm.of(x, residual, weight, epsilon, null);
+    }
+
+    /// [#rmsNorm] for `reader`, the layer that alone reads the normed value.
+    public static Normed rmsNorm(
+            Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon, @Nullable Reader reader) {
+        return RmsNorm.of(x, residual, weight, epsilon, reader);
     }
 
     /// Softmax over the last dimension.

@@ -96,6 +96,11 @@ public enum Recipe {
         return this == FP8_DELAYED;
     }
 
+    /// Whether backward reads the input of the layer as it was, not only a copy of it or nothing.
+    public boolean keepsInput() {
+        return !isFrozen() && !(isScaled() && roundsWeightGradient());
+    }
+
     /// Whether the gradient of the weight is a product of low precision, too.
     boolean roundsWeightGradient() {
         return this != INT8;

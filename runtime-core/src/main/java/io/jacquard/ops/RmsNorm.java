@@ -10,16 +10,17 @@ import org.jspecify.annotations.Nullable;
 
 /// RMSNorm over the last dimension (Zhang and Sennrich, arXiv:1910.07467), fused with the residual addition before it.
 record RmsNorm(Tensor x, Tensor weight, Tensor rstd) implements Node {
-    static Normed of(Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon) {
+    static Normed of(Tensor x, @Nullable Tensor residual, Tensor weight, float epsilon, @Nullable Reader reader) {
         Checks.row("rmsNorm", x, weight);
         Tensor total = x;
         if (residual != null) {
             Checks.same("rmsNorm", x, residual);
             total = Tensor.empty(x.shape(), x.dtype());
         }
-        Tensor y = Tensor.empty(x.shape(), x.dtype());
+        Tensor y = Reader.result(reader, x.shape(), x.dtype(), List.of(x, weight));
         Tensor rstd = Tensor.empty(Shape.of(Math.toIntExact(x.shape().rows())), DType.F32);
-        x.kernels().rmsNorm(y, residual == null ? null : total, rstd, x, residual, weight, epsilon);
+        Tensor stored = residual == null ? null : total;
+        x.kernels().rmsNorm(Reader.memory(y), stored, rstd, x, residual, weight, epsilon, y.casts());
         if (residual != null) {
             total = total.from(new Add(x, residual));
         }

@@ -6,7 +6,9 @@ import io.jacquard.tensor.Node;
 import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
+import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Scaled;
 import io.jacquard.tensor.spi.Scaled.Blocks;
 import java.util.ArrayList;
@@ -42,28 +44,56 @@ record ScaledLinear(
             @Nullable Tensor bias,
             boolean gelu,
             Recipe recipe,
-            DelayedScales.@Nullable Layer delayed) {
-        Tensor y = Linear.result(x, weight, bias);
+            DelayedScales.@Nullable Layer delayed,
+            @Nullable Reader reader) {
+        // the GELU within the product gives no largest magnitude; one of its own would read again what it saves
+        boolean casts = gelu && reader != null && reader.knowsScales();
+        Tensor y = Linear.result(x, weight, bias, casts ? reader : null);
         boolean records = Tensor.records(Linear.inputs(x, weight, bias));
         boolean wantsX = records && x.needsGradient();
         boolean wantsWeight = records && weight.needsGradient() && recipe.roundsWeightGradient();
-        Tensor pre = gelu && records ? Tensor.empty(y.shape(), y.dtype()) : null;
-        Epilogue epilogue = pre == null ? Epilogue.bias(bias) : Epilogue.gelu(bias, pre);
         Copies a;
         Copies w;
+        Tensor pre;
         try (Scope s = Scope.openWithoutGrad("operands in low precision")) {
+            pre = gelu && (records || !y.casts().isNone()) ? Tensor.empty(y.shape(), y.dtype()) : null;
             a = copies(x, recipe.forward(), recipe.activations(), true, wantsWeight, site(delayed, 0), records);
             w = copies(weight, recipe.forward(), recipe.weights(), true, wantsX, site(delayed, 1), records);
             tell(LinearWatch.Operand.INPUT, weight, x, here(a.straight));
             tell(LinearWatch.Operand.WEIGHT, weight, weight, here(w.straight));
-            y.kernels().matmulScaled(y, here(a.straight), here(w.straight), 0f, epilogue);
+            product(y, pre, gelu, here(a.straight), here(w.straight), bias);
             keep(s, a.transposed);
             keep(s, w.transposed);
+            pre = pre != null && records ? s.keep(pre) : null;
         }
-        if (gelu && pre == null) {
-            y.kernels().gelu(y, y);
+        free(here(a.straight).values());
+        Tensor amax = x.casts().amax();
+        if (amax != null && delayed == null) {
+            free(amax);
         }
         return y.from(new ScaledLinear(x, weight, bias, pre, recipe, delayed, a.transposed, w.transposed));
+    }
+
+    /// Of what the operation before has made for this one.
+    private static void free(Tensor made) {
+        Scope.current().free(made, "was made for one linear layer, which has read it");
+    }
+
+    /// @param pre memory for the argument of the GELU, where backward or a kernel of its own reads that
+    private static void product(
+            Tensor y, @Nullable Tensor pre, boolean gelu, Scaled a, Scaled w, @Nullable Tensor bias) {
+        Kernels k = y.kernels();
+        if (pre == null) {
+            k.matmulScaled(y, a, w, 0f, Epilogue.bias(bias));
+            if (gelu) {
+                k.gelu(y, y);
+            }
+        } else if (y.casts().isNone()) {
+            k.matmulScaled(y, a, w, 0f, Epilogue.gelu(bias, pre));
+        } else {
+            k.matmulScaled(pre, a, w, 0f, Epilogue.bias(bias));
+            k.gelu(null, pre, y.casts());
+        }
     }
 
     private static void tell(LinearWatch.Operand operand, Tensor weight, Tensor x, Scaled copy) {
@@ -88,7 +118,7 @@ record ScaledLinear(
         return layer == null ? null : which == 0 ? layer.input() : which == 1 ? layer.weight() : layer.gradient();
     }
 
-    /// Rounds `x`, whose leading dimensions are rows.
+    /// Rounds `x`, whose leading dimensions are rows, unless that was done where it was made.
     ///
     /// @param counts whether a delayed scale takes notice of it
     private static Copies copies(
@@ -99,6 +129,10 @@ record ScaledLinear(
             boolean transposed,
             DelayedScales.@Nullable Site site,
             boolean counts) {
+        Casts made = x.casts();
+        if (isOf(site, made.straight()) || isOf(site, made.transposed())) {
+            return new Copies(made.straight(), made.transposed());
+        }
         int rows = Math.toIntExact(x.shape().rows());
         int columns = x.shape().last();
         Tensor scale = blocks.isWhole() ? scale(x, type, site, counts) : null;
@@ -107,6 +141,12 @@ record ScaledLinear(
                 transposed ? empty(columns, rows, type, blocks, scale) : null);
         x.kernels().quantize(c.straight, c.transposed, x);
         return c;
+    }
+
+    private static boolean isOf(DelayedScales.@Nullable Site site, @Nullable Scaled copy) {
+        return site != null
+                && copy != null
+                && copy.scales().address() == site.scale().address();
     }
 
     private static Scaled empty(int rows, int columns, DType type, Blocks blocks, @Nullable Tensor scale) {
@@ -121,11 +161,15 @@ record ScaledLinear(
             if (counts) {
                 site.see(x);
             }
-            return site.scale().reshape(Shape.of(1, 1));
+            return site.matrixScale();
         }
         Tensor scale = Tensor.empty(Shape.of(1, 1), DType.F32);
-        x.kernels().absMax(scale, x, 0f);
-        x.kernels().scaleOf(scale, scale, type);
+        Tensor amax = x.casts().amax();
+        if (amax == null) {
+            amax = scale;
+            x.kernels().absMax(amax, x, 0f);
+        }
+        x.kernels().scaleOf(scale, amax, type);
         return scale;
     }
 
@@ -153,10 +197,18 @@ record ScaledLinear(
     public void backward(Tensor dy, Gradients into) {
         Tensor d = dy;
         if (preActivation != null) {
-            d = preActivation; // in place: nobody else reads it, and backward runs once
-            d.kernels().geluGrad(d, dy, preActivation, 0f);
+            d = preActivation.with(gradientCasts(dy)); // in place: nobody else reads it, and backward runs once
+            d.kernels().geluGrad(d, dy, preActivation, 0f, d.casts());
+            Tensor amax = delayed == null ? d.casts().amax() : null;
+            into.temporary(amax == null ? List.of() : List.of(amax));
         }
         linear(d, into);
+    }
+
+    private Casts gradientCasts(Tensor dy) {
+        boolean straight = wTransposed != null;
+        boolean transposed = xTransposed != null;
+        return Reader.casts(recipe, recipe.gradient(), site(delayed, 2), dy.shape(), straight, transposed, true);
     }
 
     private void linear(Tensor dy, Gradients into) {

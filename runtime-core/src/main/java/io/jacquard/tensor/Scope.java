@@ -141,6 +141,13 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
+    /// Frees the memory of `tensor`, and of all its views, now rather than when the scope closes; does nothing
+    /// where another scope owns it. The graph stays as it is, and gradients still flow through: it is for values
+    /// that no backward reads. Reading it is an error that says `why`.
+    public void free(Tensor tensor, String why) {
+        release(tensor.storage(), why);
+    }
+
     /// The highest offset in bytes that was ever used of this scope's arena; 0 in a scope outside an arena.
     public long extentBytes() {
         return pool.extent();
@@ -209,6 +216,13 @@ public final class Scope implements AutoCloseable {
         }
         Storage s = new Storage(session, pool, address, bytes, wanted);
         owned.add(s);
+        return s;
+    }
+
+    /// Of a tensor without memory.
+    Storage nothing(Object content) {
+        Storage s = new Storage(session, pool, 0, 0, content);
+        s.freedBy("exists only in low precision, as the linear layer it was made for reads it");
         return s;
     }
 

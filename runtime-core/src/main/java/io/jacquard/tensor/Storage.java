@@ -62,9 +62,13 @@ final class Storage {
 
     void free(String by) {
         if (freedBy == null) {
-            freedBy = by;
+            freedBy(by);
             pool.give(address, bytes);
         }
+    }
+
+    void freedBy(String by) {
+        freedBy = by;
     }
 
     // ---- what it is, for messages: the first to say it knows best; the graph itself is not held

@@ -1,5 +1,6 @@
 package io.jacquard.tensor;
 
+import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Kernels;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -25,6 +26,7 @@ public final class Tensor {
     private final boolean needsGradient;
     private final long id;
     private final @Nullable String name;
+    private final Casts casts;
 
     private Tensor(
             Storage storage,
@@ -35,6 +37,19 @@ public final class Tensor {
             @Nullable Sink sink,
             boolean needsGradient,
             @Nullable String name) {
+        this(storage, byteOffset, shape, dtype, node, sink, needsGradient, name, Casts.NONE);
+    }
+
+    private Tensor(
+            Storage storage,
+            long byteOffset,
+            Shape shape,
+            DType dtype,
+            @Nullable Node node,
+            @Nullable Sink sink,
+            boolean needsGradient,
+            @Nullable String name,
+            Casts casts) {
         this.storage = storage;
         this.byteOffset = byteOffset;
         this.shape = shape;
@@ -43,6 +58,7 @@ public final class Tensor {
         this.sink = sink;
         this.needsGradient = needsGradient;
         this.name = name;
+        this.casts = casts;
         this.id = storage.session.nextId();
     }
 
@@ -94,6 +110,13 @@ public final class Tensor {
     static Tensor allocate(Scope scope, Shape shape, DType dtype) {
         Storage s = scope.allocate(dtype.bytes(shape.elements()), new Storage.Content(shape, dtype));
         return new Tensor(s, 0, shape, dtype, null, null, false, null);
+    }
+
+    /// A value that exists only as the low-precision copies of `casts`: it has a shape, a dtype and a place in the
+    /// graph, but no memory. Reading it is an `IllegalStateException`.
+    public static Tensor onlyAs(Casts casts, Shape shape, DType dtype) {
+        Storage s = Scope.current().nothing(new Storage.Content(shape, dtype));
+        return new Tensor(s, 0, shape, dtype, null, null, false, null, casts);
     }
 
     /// As [#empty], filled with zeros on the device.
@@ -153,6 +176,16 @@ public final class Tensor {
     /// @throws IllegalStateException if the memory was freed; the message says by what
     public long address() {
         return storage.address(this) + byteOffset;
+    }
+
+    /// This value with what its producer makes of it in low precision, for the operation that reads that instead.
+    public Tensor with(Casts made) {
+        return new Tensor(storage, byteOffset, shape, dtype, node, sink, needsGradient, name, made);
+    }
+
+    /// What its producer has made of it in low precision.
+    public Casts casts() {
+        return casts;
     }
 
     /// What this tensor's device computes: for operations and optimizers. Kernels check nothing.
@@ -255,7 +288,7 @@ public final class Tensor {
         storage.graphUses++;
         storage.madeBy(made);
         made.saved().forEach(t -> t.storage.madeBy(made));
-        return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name);
+        return new Tensor(storage, byteOffset, shape, dtype, made, null, true, name, casts);
     }
 
     /// Runs backward from this scalar: every leaf with a sink (each parameter) receives its gradient. Waits for

@@ -113,14 +113,18 @@ final class ScaledLinearTest {
         }
     }
 
-    private static DelayedScales.@Nullable Layer layer(Recipe recipe) {
-        if (!recipe.isDelayed()) {
-            return null;
+    /// Delayed scales of one layer.
+    private record Delayed(DelayedScales scales, DelayedScales.Layer layer) {
+        static Delayed ofALayer() {
+            DelayedScales scales = new DelayedScales();
+            DelayedScales.Layer layer = scales.layer("a layer");
+            scales.allocate();
+            return new Delayed(scales, layer);
         }
-        DelayedScales scales = new DelayedScales();
-        DelayedScales.Layer layer = scales.layer("a layer");
-        scales.allocate();
-        return layer;
+    }
+
+    private static DelayedScales.@Nullable Layer layer(Recipe recipe) {
+        return recipe.isDelayed() ? Delayed.ofALayer().layer : null;
     }
 
     @ParameterizedTest
@@ -225,20 +229,18 @@ final class ScaledLinearTest {
 
     @Test
     void delayedScalesAreThoseOfTheLastSteps() {
-        DelayedScales scales = new DelayedScales();
-        DelayedScales.Layer layer = scales.layer("a layer");
-        scales.allocate();
+        Delayed delayed = Delayed.ofALayer();
         Tensor w = random(0.1, O, I);
         double[] amaxes = {0, 0};
         for (int step = 0; step < 3; step++) {
             Tensor x = random(step == 0 ? 2 : 0.5, N, I);
-            Tensor y = Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, layer);
+            Tensor y = Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, delayed.layer);
             // the first step's own scale, which is the largest of the history afterwards
             amaxes[0] = Math.max(amaxes[0], largest(x));
             Double scale = (double) ((float) amaxes[0] / 448f);
             Matrix q = rounded(Matrix.of(x), DType.F8E4M3, Blocks.WHOLE, scale);
             assertNear(q.times(rounded(Matrix.of(w), DType.F8E4M3, Blocks.WHOLE, null)), y);
-            scales.step();
+            delayed.scales.step();
         }
     }
 
@@ -252,39 +254,35 @@ final class ScaledLinearTest {
 
     @Test
     void savedScalesGoOn() {
-        DelayedScales scales = new DelayedScales();
-        DelayedScales.Layer layer = scales.layer("a layer");
-        scales.allocate();
+        Delayed delayed = Delayed.ofALayer();
         Tensor w = random(0.1, O, I);
         Tensor x = random(1, N, I);
         Tensor larger = random(3, N, I);
-        Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, layer);
-        scales.step();
-        DelayedScales again = new DelayedScales();
-        DelayedScales.Layer same = again.layer("a layer");
-        again.allocate();
-        var saved = scales.saved();
-        again.load(saved::get);
+        Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, delayed.layer);
+        delayed.scales.step();
+        Delayed again = Delayed.ofALayer();
+        var saved = delayed.scales.saved();
+        again.scales.load(saved::get);
         assertArrayEquals(
-                Ops.linear(larger, w, null, false, Recipe.FP8_DELAYED, layer).toFloats(),
-                Ops.linear(larger, w, null, false, Recipe.FP8_DELAYED, same).toFloats());
+                Ops.linear(larger, w, null, false, Recipe.FP8_DELAYED, delayed.layer)
+                        .toFloats(),
+                Ops.linear(larger, w, null, false, Recipe.FP8_DELAYED, again.layer)
+                        .toFloats());
         assertEquals(List.of("a layer"), List.copyOf(saved.keySet()));
         assertEquals(DelayedScales.SAVED, saved.get("a layer").length);
     }
 
     @Test
     void evaluationLeavesDelayedScalesAlone() {
-        DelayedScales scales = new DelayedScales();
-        DelayedScales.Layer layer = scales.layer("a layer");
-        scales.allocate();
+        Delayed delayed = Delayed.ofALayer();
         Tensor w = random(0.1, O, I);
         Tensor x = random(1, N, I);
-        Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, layer);
-        scales.step();
-        float[] before = scales.saved().get("a layer");
-        Ops.linear(random(100, N, I), w, null, false, Recipe.FP8_DELAYED, layer);
-        scales.step();
-        assertEquals(before[0], scales.saved().get("a layer")[0]);
+        Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, delayed.layer);
+        delayed.scales.step();
+        float[] before = delayed.scales.saved().get("a layer");
+        Ops.linear(random(100, N, I), w, null, false, Recipe.FP8_DELAYED, delayed.layer);
+        delayed.scales.step();
+        assertEquals(before[0], delayed.scales.saved().get("a layer")[0]);
     }
 
     @Test

@@ -52,6 +52,23 @@ final class ScopeTest {
     }
 
     @Test
+    void freesItsOwnAtOnce() {
+        Tensor outer = floats(1);
+        try (Scope s = Scope.open("step")) {
+            Tensor x = floats(64);
+            s.free(x, "was read for the last time");
+            s.free(x, "once more");
+            s.free(outer, "is not its own");
+            assertEquals(0, s.ownedBytes());
+            assertEquals(256, session.usedBytes());
+            assertEquals(
+                    "tensor used after free: [64] F32 was read for the last time",
+                    assertThrows(IllegalStateException.class, x::address).getMessage());
+        }
+        Scope.current().free(outer, "at the end");
+    }
+
+    @Test
     void keepMovesToTheParent() {
         Tensor kept;
         try (var _ = Scope.open("outer")) {

@@ -3,6 +3,7 @@ package io.jacquard.cuda;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Scaled;
@@ -17,6 +18,7 @@ final class CudaKernels implements Kernels, AutoCloseable {
     private final QuantizeKernels quantize;
     private final WeightsKernels weights;
     private final NormKernels norm;
+    private final CastKernels cast;
     private final AttentionKernels attention;
     private final RopeKernels rope;
     private final TokenKernels token;
@@ -31,6 +33,7 @@ final class CudaKernels implements Kernels, AutoCloseable {
         quantize = new QuantizeKernels(launcher);
         weights = new WeightsKernels(launcher, quantize, products);
         norm = new NormKernels(launcher);
+        cast = new CastKernels(launcher);
         attention = new AttentionKernels(launcher);
         rope = new RopeKernels(launcher);
         token = new TokenKernels(launcher);
@@ -95,18 +98,30 @@ final class CudaKernels implements Kernels, AutoCloseable {
     }
 
     @Override
-    public void gelu(Tensor out, Tensor x) {
-        pointwise.gelu(out, x);
+    public void gelu(@Nullable Tensor out, Tensor x, Casts casts) {
+        if (out != null && casts.isNone()) {
+            pointwise.gelu(out, x);
+        } else {
+            cast.gelu(out, x, casts);
+        }
     }
 
     @Override
-    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
-        pointwise.geluGrad(dx, dy, x, beta);
+    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta, Casts casts) {
+        if (casts.isNone()) {
+            pointwise.geluGrad(dx, dy, x, beta);
+        } else {
+            cast.geluGrad(dx, dy, x, beta, casts);
+        }
     }
 
     @Override
-    public void swiGlu(Tensor out, Tensor x) {
-        pointwise.swiGlu(out, x);
+    public void swiGlu(@Nullable Tensor out, Tensor x, Casts casts) {
+        if (out != null && casts.isNone()) {
+            pointwise.swiGlu(out, x);
+        } else {
+            cast.swiGlu(out, x, casts);
+        }
     }
 
     @Override
@@ -177,7 +192,7 @@ final class CudaKernels implements Kernels, AutoCloseable {
 
     @Override
     public void layerNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor mean,
             Tensor rstd,
@@ -185,8 +200,13 @@ final class CudaKernels implements Kernels, AutoCloseable {
             @Nullable Tensor residual,
             Tensor weight,
             Tensor bias,
-            float epsilon) {
-        norm.layerNorm(out, total, mean, rstd, x, residual, weight, bias, epsilon);
+            float epsilon,
+            Casts casts) {
+        if (out != null && casts.isNone()) {
+            norm.layerNorm(out, total, mean, rstd, x, residual, weight, bias, epsilon);
+        } else {
+            cast.layerNorm(out, total, mean, rstd, x, residual, weight, bias, epsilon, casts);
+        }
     }
 
     @Override
@@ -206,14 +226,19 @@ final class CudaKernels implements Kernels, AutoCloseable {
 
     @Override
     public void rmsNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor rstd,
             Tensor x,
             @Nullable Tensor residual,
             Tensor weight,
-            float epsilon) {
-        norm.rmsNorm(out, total, rstd, x, residual, weight, epsilon);
+            float epsilon,
+            Casts casts) {
+        if (out != null && casts.isNone()) {
+            norm.rmsNorm(out, total, rstd, x, residual, weight, epsilon);
+        } else {
+            cast.rmsNorm(out, total, rstd, x, residual, weight, epsilon, casts);
+        }
     }
 
     @Override

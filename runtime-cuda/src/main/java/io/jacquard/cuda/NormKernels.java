@@ -10,7 +10,7 @@ final class NormKernels {
     /// Threads of a block of the forward kernels, as far as rows allow.
     private static final int THREADS = 256;
 
-    /// 16-byte chunks of a row that a thread of the forward kernels holds: `CHUNKS` in norm.cu and softmax.cu.
+    /// 16-byte chunks of a row that a thread of the forward kernels holds: `CHUNKS` in norm.cuh and softmax.cu.
     private static final int CHUNKS = 4;
 
     /// What the kernels' launch bounds let a multiprocessor hold: a grid-stride loop over more blocks would start
@@ -86,13 +86,11 @@ final class NormKernels {
     private void runNorm(Tensor x, boolean withResidual) {
         int columns = RowGroups.columns(x);
         long rows = RowGroups.rows(x, columns);
-        int vector = RowGroups.vector(x);
-        int width = width(x, columns);
+        int width = width(x);
         int groups = groups(width, rows);
-        int chunks = Math.ceilDiv(columns, vector * width);
+        int chunks = chunks(x, width);
         int threads = groups * width;
-        // One stage of x, and of residual; the kernel does without for rows that are too wide to be held.
-        int shared = chunks > CHUNKS ? 0 : (withResidual ? 2 : 1) * chunks * threads * 16;
+        int shared = sharedBytes(chunks, threads, withResidual);
         launcher.int64(rows).int32(columns).int32(width).int32(chunks).run(blocks(rows, groups), 1, 1, threads, shared);
     }
 
@@ -129,7 +127,7 @@ final class NormKernels {
         launcher.start(softmax[x.dtype().ordinal()]).tensor(out).tensor(x);
         int columns = RowGroups.columns(x);
         long rows = RowGroups.rows(x, columns);
-        int width = width(x, columns);
+        int width = width(x);
         int groups = groups(width, rows);
         launcher.int64(rows).int32(columns).int32(width).run(blocks(rows, groups), groups * width);
     }
@@ -141,7 +139,7 @@ final class NormKernels {
         launcher.start(softmaxGrad[y.dtype().ordinal()]).tensor(dx).tensor(dy).tensor(y);
         int columns = RowGroups.columns(y);
         long rows = RowGroups.rows(y, columns);
-        int width = width(y, columns);
+        int width = width(y);
         int groups = groups(width, rows);
         launcher.int64(rows)
                 .int32(columns)
@@ -151,8 +149,18 @@ final class NormKernels {
     }
 
     /// Threads of a row.
-    private static int width(Tensor x, int columns) {
-        return RowGroups.threads(columns, CHUNKS * RowGroups.vector(x), THREADS);
+    static int width(Tensor x) {
+        return RowGroups.threads(RowGroups.columns(x), CHUNKS * RowGroups.vector(x), THREADS);
+    }
+
+    /// 16-byte chunks of a row for each of its `width` threads.
+    static int chunks(Tensor x, int width) {
+        return Math.ceilDiv(RowGroups.columns(x), RowGroups.vector(x) * width);
+    }
+
+    /// One stage of x, and of residual; the kernels do without for rows that are too wide to be held.
+    static int sharedBytes(int chunks, int threads, boolean withResidual) {
+        return chunks > CHUNKS ? 0 : (withResidual ? 2 : 1) * chunks * threads * 16;
     }
 
     /// Rows that a block has at a time: no more than spread all rows over the device.

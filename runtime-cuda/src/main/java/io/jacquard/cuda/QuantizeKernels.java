@@ -45,6 +45,11 @@ final class QuantizeKernels {
         return type.ordinal() - DType.F8E4M3.ordinal();
     }
 
+    /// Elements from one row of a tile in shared memory to the next: `PITCH` in `tile.cuh`.
+    static int pitch(DType dtype) {
+        return TILE + Streaming.elements(dtype);
+    }
+
     void absMax(Tensor amax, Tensor x, float beta) {
         if (beta == 0) {
             zero(amax);
@@ -136,8 +141,7 @@ final class QuantizeKernels {
                 .int32(code(any.type()));
         target(out);
         target(transposed);
-        int pitch = TILE + Streaming.elements(x.dtype());
-        int shared = transposed == null || collecting ? 0 : (int) x.dtype().bytes((long) TILE * pitch);
+        int shared = transposed == null || collecting ? 0 : (int) x.dtype().bytes((long) TILE * pitch(x.dtype()));
         int tiles = Math.multiplyExact(Math.ceilDiv(rows, TILE), Math.ceilDiv(columns, TILE));
         launcher.int32(collecting ? 1 : 0).run(tiles, 1, 1, THREADS, shared);
     }

@@ -58,14 +58,31 @@ public interface Kernels {
     /// `out[n, c] = x[n, c] + row[c]`.
     void addRow(Tensor out, Tensor x, Tensor row);
 
-    /// GELU, tanh form: `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`. `out` may be `x`.
-    void gelu(Tensor out, Tensor x);
+    /// GELU, tanh form: `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`. `out` may be `x`, and null where only
+    /// the copies of `casts` are wanted.
+    void gelu(@Nullable Tensor out, Tensor x, Casts casts);
 
-    /// `dx = dy * gelu'(x) + beta * dx`. `dx` may be `x` where `beta` is 0.
-    void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta);
+    /// [#gelu(Tensor, Tensor, Casts)] without casts.
+    default void gelu(Tensor out, Tensor x) {
+        gelu(out, x, Casts.NONE);
+    }
 
-    /// SwiGLU: `x[n, 2f]` holds gate then up; `out[n, f] = gate * sigmoid(gate) * up`.
-    void swiGlu(Tensor out, Tensor x);
+    /// `dx = dy * gelu'(x) + beta * dx`, of which `casts` are made. `dx` may be `x` where `beta` is 0.
+    void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta, Casts casts);
+
+    /// [#geluGrad(Tensor, Tensor, Tensor, float, Casts)] without casts.
+    default void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
+        geluGrad(dx, dy, x, beta, Casts.NONE);
+    }
+
+    /// SwiGLU: `x[n, 2f]` holds gate then up; `out[n, f] = gate * sigmoid(gate) * up`. `out` may be null where only
+    /// the copies of `casts` are wanted.
+    void swiGlu(@Nullable Tensor out, Tensor x, Casts casts);
+
+    /// [#swiGlu(Tensor, Tensor, Casts)] without casts.
+    default void swiGlu(Tensor out, Tensor x) {
+        swiGlu(out, x, Casts.NONE);
+    }
 
     /// The gradient of [#swiGlu] with respect to `x`, gate and up, `+ beta * dx`; `dy` is `[n, f]`.
     void swiGluGrad(Tensor dx, Tensor dy, Tensor x, float beta);
@@ -124,8 +141,22 @@ public interface Kernels {
     // ---- norms
 
     /// LayerNorm over the last dimension. With `residual` not null, first `total = x + residual` (stored; `total`
-    /// may be `residual`'s storage) and the norm is of `total`; else of `x` and `total` is null.
+    /// may be `residual`'s storage) and the norm is of `total`; else of `x` and `total` is null. `out` may be null
+    /// where only the copies of `casts` are wanted.
     void layerNorm(
+            @Nullable Tensor out,
+            @Nullable Tensor total,
+            Tensor mean,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            Tensor bias,
+            float epsilon,
+            Casts casts);
+
+    /// The same without casts.
+    default void layerNorm(
             Tensor out,
             @Nullable Tensor total,
             Tensor mean,
@@ -134,7 +165,9 @@ public interface Kernels {
             @Nullable Tensor residual,
             Tensor weight,
             Tensor bias,
-            float epsilon);
+            float epsilon) {
+        layerNorm(out, total, mean, rstd, x, residual, weight, bias, epsilon, Casts.NONE);
+    }
 
     /// Gradients with respect to the normed input (`dx`, `+ beta * dx`) and to `weight` and `bias` (always
     /// accumulated with `weightBeta`; F32 or the weights' dtype). `dx`, or `dWeight` and `dBias`, may be null: not
@@ -153,13 +186,26 @@ public interface Kernels {
 
     /// RMSNorm; parameters as for [#layerNorm].
     void rmsNorm(
+            @Nullable Tensor out,
+            @Nullable Tensor total,
+            Tensor rstd,
+            Tensor x,
+            @Nullable Tensor residual,
+            Tensor weight,
+            float epsilon,
+            Casts casts);
+
+    /// The same without casts.
+    default void rmsNorm(
             Tensor out,
             @Nullable Tensor total,
             Tensor rstd,
             Tensor x,
             @Nullable Tensor residual,
             Tensor weight,
-            float epsilon);
+            float epsilon) {
+        rmsNorm(out, total, rstd, x, residual, weight, epsilon, Casts.NONE);
+    }
 
     /// Gradients of [#rmsNorm]; parameters as for [#layerNormGrad].
     void rmsNormGrad(

@@ -58,6 +58,11 @@ final class WorkCounter implements Kernels {
         return s.rank() < fromLast ? 1 : s.dim(s.rank() - fromLast);
     }
 
+    /// What is made on the way: each copy, and the largest magnitude.
+    private static long bytes(Casts casts) {
+        return bytes(casts.straight()) + bytes(casts.transposed()) + 2 * bytes(casts.amax());
+    }
+
     // ---- moving and filling
 
     /// n s
@@ -128,22 +133,22 @@ final class WorkCounter implements Kernels {
         streams(bytes(out, x, row), out.size());
     }
 
-    /// 2 n s; 10 n
+    /// 2 n s, n s without out, and what is cast; 10 n
     @Override
-    public void gelu(Tensor out, Tensor x) {
-        streams(bytes(out, x), 10 * out.size());
+    public void gelu(@Nullable Tensor out, Tensor x, Casts casts) {
+        streams(bytes(out, x) + bytes(casts), 10 * x.size());
     }
 
-    /// (3 + beta) n s; 16 n
+    /// (3 + beta) n s, and what is cast; 16 n
     @Override
-    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta) {
-        streams(bytes(dy, x) + written(dx, beta), 16 * dx.size());
+    public void geluGrad(Tensor dx, Tensor dy, Tensor x, float beta, Casts casts) {
+        streams(bytes(dy, x) + written(dx, beta) + bytes(casts), 16 * dx.size());
     }
 
-    /// 3 n f s; 8 n f
+    /// 3 n f s, 2 n f s without out, and what is cast; 8 n f
     @Override
-    public void swiGlu(Tensor out, Tensor x) {
-        streams(bytes(out, x), 8 * out.size());
+    public void swiGlu(@Nullable Tensor out, Tensor x, Casts casts) {
+        streams(bytes(out, x) + bytes(casts), 4 * x.size());
     }
 
     /// (5 + 2 beta) n f s; 16 n f
@@ -235,10 +240,11 @@ final class WorkCounter implements Kernels {
 
     // ---- norms
 
-    /// 2 n c s + 8 n, with a residual 4 n c s + 8 n, and weight and bias; 8 n c
+    /// 2 n c s + 8 n, with a residual 4 n c s + 8 n, less n c s without out, and weight, bias and what is cast; 8 n
+    /// c
     @Override
     public void layerNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor mean,
             Tensor rstd,
@@ -246,8 +252,9 @@ final class WorkCounter implements Kernels {
             @Nullable Tensor residual,
             Tensor weight,
             Tensor bias,
-            float epsilon) {
-        streams(bytes(out, total, mean, rstd, x, residual, weight, bias), 8 * x.size());
+            float epsilon,
+            Casts casts) {
+        streams(bytes(out, total, mean, rstd, x, residual, weight, bias) + bytes(casts), 8 * x.size());
     }
 
     /// (3 + beta) n c s + 8 n, less n c s without dx, and weight and its gradients; 18 n c
@@ -271,17 +278,18 @@ final class WorkCounter implements Kernels {
                 18 * x.size());
     }
 
-    /// 2 n c s + 4 n, with a residual 4 n c s + 4 n, and weight; 5 n c
+    /// 2 n c s + 4 n, with a residual 4 n c s + 4 n, less n c s without out, and weight and what is cast; 5 n c
     @Override
     public void rmsNorm(
-            Tensor out,
+            @Nullable Tensor out,
             @Nullable Tensor total,
             Tensor rstd,
             Tensor x,
             @Nullable Tensor residual,
             Tensor weight,
-            float epsilon) {
-        streams(bytes(out, total, rstd, x, residual, weight), 5 * x.size());
+            float epsilon,
+            Casts casts) {
+        streams(bytes(out, total, rstd, x, residual, weight) + bytes(casts), 5 * x.size());
     }
 
     /// (3 + beta) n c s + 4 n, less n c s without dx, and weight and its gradient; 15 n c

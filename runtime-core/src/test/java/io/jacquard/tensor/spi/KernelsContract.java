@@ -41,6 +41,7 @@ public abstract class KernelsContract {
         PartCases.into(table);
         OptimizerCases.into(table);
         LowPrecisionCases.into(table);
+        CastCases.into(table);
         RandomCases.into(table);
         SpecialCases.into(table);
         return table.cases;
@@ -81,12 +82,12 @@ public abstract class KernelsContract {
         return ContractCase.tests(methods(), this::run);
     }
 
-    /// The last one of each method's table.
+    /// The last one of each method's table, with casts and without.
     static List<Trial.Case> midSized(List<Trial.Case> cases) {
         Map<String, Trial.Case> last = new LinkedHashMap<>();
         for (Trial.Case c : cases) {
             if (!c.name().startsWith("special")) {
-                last.put(c.method(), c);
+                last.put((c.name().startsWith(CastCases.NAME) ? CastCases.NAME : "") + c.method(), c);
             }
         }
         return List.copyOf(last.values());

@@ -117,6 +117,11 @@ final class WorkTest {
         streams(3 * 2 * n, 16 * n, k -> k.geluGrad(x, y, x, 0f));
         streams(3 * n, 8 * n / 2, k -> k.swiGlu(bf16(N, C / 2), x));
         streams(7 * n, 16 * n / 2, k -> k.swiGluGrad(y, bf16(N, C / 2), x, 1f));
+        Scaled eight = Scaled.empty(N, C, DType.F8E4M3, Scaled.Blocks.WHOLE);
+        Casts casts = new Casts(eight, eight, f32(1));
+        streams(2 * n + 2 * (n + 4) + 8, 10 * n, k -> k.gelu(null, x, casts));
+        streams(3 * 2 * n + 2 * (n + 4) + 8, 16 * n, k -> k.geluGrad(x, y, x, 0f, casts));
+        streams(2 * n + 8, 8 * n / 2, k -> k.swiGlu(null, x, Casts.amax(f32(1))));
         streams(3 * 2 * n + 8, 20 * n, k -> k.dropout(y, x, 0.1f, 1, i32(2), 1, 0, 1f));
     }
 
