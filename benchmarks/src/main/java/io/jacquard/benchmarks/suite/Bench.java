@@ -309,6 +309,7 @@ public final class Bench implements Callable<Integer> {
             table.row(result);
         }
         record.put("geometric_means", table.end());
+        table.skipped(record.skipped());
         record.write(true);
     }
 

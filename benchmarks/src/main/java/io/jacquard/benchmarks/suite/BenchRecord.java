@@ -58,6 +58,10 @@ public final class BenchRecord {
         skipped.add(row);
     }
 
+    List<String> skipped() {
+        return List.copyOf(skipped);
+    }
+
     List<Map<String, @Nullable Object>> rows() {
         return rows;
     }

@@ -1,10 +1,12 @@
 package io.jacquard.benchmarks.suite;
 
 import java.io.PrintStream;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -13,6 +15,7 @@ final class Table {
     private final PrintStream out;
     private final List<String> peers;
     private final Means means;
+    private final Set<String> told = new HashSet<>();
 
     /// @param peers by name, a column each: the fastest way of each counts
     Table(PrintStream out, List<String> peers) {
@@ -51,6 +54,27 @@ final class Table {
         out.printf(
                 " %6s %7s  %s%n",
                 number(row.path("goal")), number(row.path("allocated_bytes")), error(row.path("error_fp64")));
+        row.path("peers").properties().forEach(p -> {
+            if (!ratios.containsKey(p.getKey().replaceFirst(" .*", ""))) {
+                why(p.getKey(), p.getValue().path("why").asString(""));
+            }
+        });
+    }
+
+    /// Why a peer has no figure, once for each reason.
+    private void why(String way, String why) {
+        if (told.add(way + why)) {
+            out.println("    " + way + ": " + why);
+        }
+    }
+
+    /// Names the rows that were left out.
+    void skipped(List<String> rows) {
+        if (!rows.isEmpty()) {
+            out.printf(
+                    "not run, out of time: %d rows, from '%s' to '%s'; a larger --budget or a --filter has them%n",
+                    rows.size(), rows.getFirst(), rows.getLast());
+        }
     }
 
     /// Ends the table.
