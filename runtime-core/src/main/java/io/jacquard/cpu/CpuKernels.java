@@ -7,6 +7,7 @@ import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Scaled;
+import io.jacquard.tensor.spi.StateRounding;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -533,7 +534,8 @@ final class CpuKernels implements Kernels {
             float beta2,
             float epsilon,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         Optimizers.AdamW a = new Optimizers.AdamW(
                 Operand.of(values),
                 Operand.of(master),
@@ -549,6 +551,7 @@ final class CpuKernels implements Kernels {
                 epsilon,
                 weightDecay,
                 clip,
+                StochasticRounding.of(rounding),
                 master.size());
         launch(() -> Optimizers.adamW(workers, a));
     }
@@ -564,7 +567,8 @@ final class CpuKernels implements Kernels {
             Tensor decays,
             float momentumFactor,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         Optimizers.Sgd s = new Optimizers.Sgd(
                 Operand.of(values),
                 Operand.of(master),
@@ -576,6 +580,7 @@ final class CpuKernels implements Kernels {
                 momentumFactor,
                 weightDecay,
                 clip,
+                StochasticRounding.of(rounding),
                 master.size());
         launch(() -> Optimizers.sgd(workers, s));
     }

@@ -8,6 +8,7 @@ import static io.jacquard.cpu.Mem.tail;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import org.jspecify.annotations.Nullable;
 
 /// Sums over whole tensors and the optimizers' single pass over flat weights.
 final class Optimizers {
@@ -29,6 +30,7 @@ final class Optimizers {
             float epsilon,
             float weightDecay,
             float clip,
+            @Nullable StochasticRounding rounding,
             long n) {}
 
     record Sgd(
@@ -42,6 +44,7 @@ final class Optimizers {
             float momentumFactor,
             float weightDecay,
             float clip,
+            @Nullable StochasticRounding rounding,
             long n) {}
 
     private interface PartialSum {
@@ -140,10 +143,25 @@ final class Optimizers {
         float rootScale = (float) (1 / Math.sqrt(1 - Math.pow(a.beta2, step)));
         float kept = 1f - rate * a.weightDecay;
         runs(workers, a.decays, a.n, (from, n, decays, lane) -> {
-            long g = a.gradients.read(from, n, a.gradients.inPlace() ? 0 : lane.floats(n));
-            moments(a.m.at(from), a.v.at(from), a.master.at(from), g, decays ? kept : 1f, stepSize, rootScale, k, a, n);
-            publish(a.values, a.master, from, n);
+            long g = floats(a.gradients, from, n, lane);
+            long m = floats(a.m, from, n, lane);
+            long v = floats(a.v, from, n, lane);
+            long w = floats(a.master, from, n, lane);
+            moments(m, v, w, g, decays ? kept : 1f, stepSize, rootScale, k, a, n);
+            if (a.rounding == null) {
+                publish(a.values, a.master, from, n);
+                return;
+            }
+            long words = a.rounding.words(from, n, lane);
+            StochasticRounding.round(w, words, StochasticRounding.LOW, a.master.at(from), n);
+            StochasticRounding.round(m, words, StochasticRounding.HIGH, a.m.at(from), n);
+            StochasticRounding.round(v, words, StochasticRounding.SUM, a.v.at(from), n);
         });
+    }
+
+    /// Where `n` elements from `from` on lie as floats: in place, or in scratch.
+    private static long floats(Operand x, long from, int n, Lane lane) {
+        return x.read(from, n, x.inPlace() ? 0 : lane.floats(n));
     }
 
     private static void publish(Operand values, Operand master, long from, int n) {
@@ -192,9 +210,17 @@ final class Optimizers {
         float rate = Mem.getFloat(s.learningRate.address());
         float kept = 1f - rate * s.weightDecay;
         runs(workers, s.decays, s.n, (from, n, decays, lane) -> {
-            long g = s.gradients.read(from, n, s.gradients.inPlace() ? 0 : lane.floats(n));
-            momentum(s.momentum.at(from), s.master.at(from), g, s.momentumFactor, k, decays ? kept : 1f, rate, n);
-            publish(s.values, s.master, from, n);
+            long g = floats(s.gradients, from, n, lane);
+            long b = floats(s.momentum, from, n, lane);
+            long w = floats(s.master, from, n, lane);
+            momentum(b, w, g, s.momentumFactor, k, decays ? kept : 1f, rate, n);
+            if (s.rounding == null) {
+                publish(s.values, s.master, from, n);
+                return;
+            }
+            long words = s.rounding.words(from, n, lane);
+            StochasticRounding.round(w, words, StochasticRounding.LOW, s.master.at(from), n);
+            StochasticRounding.round(b, words, StochasticRounding.HIGH, s.momentum.at(from), n);
         });
     }
 

@@ -29,13 +29,13 @@ final class Randoms {
     private static final int W1 = 0xBB67AE85;
 
     /// What all blocks of a launch share.
-    private record Stream(long seed, int step, int microBatch, int site) {}
+    record Stream(long seed, int step, int microBatch, int site) {}
 
     private Randoms() {}
 
     /// The words of blocks `first` to `first + blocks` - 1, in order, as [Philox#block] gives them. A vector of
     /// blocks at once: one at a time dropout took 7 ns an element.
-    private static void words(long to, Stream s, long first, int blocks) {
+    static void words(long to, Stream s, long first, int blocks) {
         int i = 0;
         for (; i <= blocks - L.length(); i += L.length()) {
             blocks(to + 16L * i, s, first + i);

@@ -10,7 +10,8 @@ import java.util.SequencedMap;
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), one pass over the flat weights.
 ///
-/// **Memory**: 8 bytes per parameter, 12 where the weights are not F32 (their F32 master), divided by the ranks.
+/// **Memory**: 8 bytes per parameter, 12 where the weights are not F32 (their F32 master), divided by the ranks; 4
+/// where state is BF16 ([StateType]).
 public final class AdamW implements Optimizer {
     private final Shards shards;
     private final Shard shard;
@@ -34,9 +35,16 @@ public final class AdamW implements Optimizer {
 
     /// For weights divided as `shards` says.
     public AdamW(Shards shards, AdamWSettings settings) {
+        this(shards, settings, StateType.F32);
+    }
+
+    /// For weights divided as `shards` says.
+    ///
+    /// @throws IllegalArgumentException if the state is BF16 and the weights are not
+    public AdamW(Shards shards, AdamWSettings settings, StateType type) {
         this.shards = shards;
         this.settings = settings;
-        shard = new Shard(shards);
+        shard = new Shard(shards, type);
         m = shard.state("first moment");
         v = shard.state("second moment");
         step = Tensor.zeros(Shape.of(1), DType.I32);
@@ -62,7 +70,8 @@ public final class AdamW implements Optimizer {
                             settings.beta2(),
                             settings.epsilon(),
                             settings.weightDecay(),
-                            settings.clip());
+                            settings.clip(),
+                            shard.rounding(r, step));
         }
         shards.publish();
     }

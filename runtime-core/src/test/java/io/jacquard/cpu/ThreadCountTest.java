@@ -9,8 +9,10 @@ import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
+import io.jacquard.tensor.spi.StateRounding;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -116,6 +118,28 @@ final class ThreadCountTest {
         Tensor values = random(type, n);
         Tensor decays = Tensor.zeros(Shape.of(n / 256 + 1), DType.U8);
         k.fill(decays.rows(3, 700), 1f);
+        adamW(k, values, master, m, v, g, norm, decays, null);
+        Tensor origins = Tensor.zeros(Shape.of(n / 256 + 1, 2), DType.I32);
+        Tensor rounded = random(DType.BF16, n);
+        Tensor mean = random(DType.BF16, n);
+        Tensor square = Tensor.zeros(Shape.of(n), DType.BF16);
+        StateRounding rounding = new StateRounding(8, Tensor.of(Shape.of(1), 3), origins);
+        adamW(k, rounded, rounded, mean, square, g, norm, decays, rounding);
+        Tensor dropped = random(type, n);
+        k.dropout(dropped, g, 0.1f, 5, Tensor.of(Shape.of(2), 4, 1), 77, 0, 1f);
+        out.addAll(List.of(norm, sum, master, m, v, values, rounded, mean, square, dropped));
+    }
+
+    private static void adamW(
+            Kernels k,
+            Tensor values,
+            Tensor master,
+            Tensor m,
+            Tensor v,
+            Tensor g,
+            Tensor norm,
+            Tensor decays,
+            @Nullable StateRounding rounding) {
         k.adamW(
                 values,
                 master,
@@ -130,10 +154,8 @@ final class ThreadCountTest {
                 0.95f,
                 1e-8f,
                 0.1f,
-                1f);
-        Tensor dropped = random(type, n);
-        k.dropout(dropped, g, 0.1f, 5, Tensor.of(Shape.of(2), 4, 1), 77, 0, 1f);
-        out.addAll(List.of(norm, sum, master, m, v, values, dropped));
+                1f,
+                rounding);
     }
 
     @ParameterizedTest

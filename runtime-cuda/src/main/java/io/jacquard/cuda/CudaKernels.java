@@ -7,6 +7,7 @@ import io.jacquard.tensor.spi.Casts;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Kernels;
 import io.jacquard.tensor.spi.Scaled;
+import io.jacquard.tensor.spi.StateRounding;
 import org.jspecify.annotations.Nullable;
 
 /// Hands each operation to its family.
@@ -337,7 +338,8 @@ final class CudaKernels implements Kernels, AutoCloseable {
             float beta2,
             float epsilon,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         optimizer.adamW(
                 values,
                 master,
@@ -352,7 +354,8 @@ final class CudaKernels implements Kernels, AutoCloseable {
                 beta2,
                 epsilon,
                 weightDecay,
-                clip);
+                clip,
+                rounding);
     }
 
     @Override
@@ -366,9 +369,20 @@ final class CudaKernels implements Kernels, AutoCloseable {
             Tensor decays,
             float momentumFactor,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         optimizer.sgd(
-                values, master, momentum, gradients, learningRate, norm, decays, momentumFactor, weightDecay, clip);
+                values,
+                master,
+                momentum,
+                gradients,
+                learningRate,
+                norm,
+                decays,
+                momentumFactor,
+                weightDecay,
+                clip,
+                rounding);
     }
 
     @Override

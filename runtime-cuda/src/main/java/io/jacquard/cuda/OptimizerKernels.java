@@ -6,8 +6,10 @@ import io.jacquard.cuda.driver.Kernel;
 import io.jacquard.cuda.driver.Launcher;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.StateRounding;
 import java.util.Arrays;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /// Optimizers over the flat tensors: one launch per step.
 final class OptimizerKernels {
@@ -18,10 +20,17 @@ final class OptimizerKernels {
 
     private final Kernel[][] sgd;
 
+    /// By the dtype of the gradients; values and state are BF16.
+    private final Kernel[] adamWRounded;
+
+    private final Kernel[] sgdRounded;
+
     OptimizerKernels(Launcher launcher) {
         this.launcher = launcher;
         this.adamW = pairs("adamw_");
         this.sgd = pairs("sgd_");
+        this.adamWRounded = launcher.floats("adamw_rounded");
+        this.sgdRounded = launcher.floats("sgd_rounded");
     }
 
     private Kernel[][] pairs(String prefix) {
@@ -30,9 +39,22 @@ final class OptimizerKernels {
                 .toArray(Kernel[][]::new);
     }
 
-    private Launcher start(Kernel[][] kernels, Tensor values, Tensor gradients) {
-        return launcher.start(
-                kernels[values.dtype().ordinal()][gradients.dtype().ordinal()]);
+    /// Begins with values and master, which are one where state is rounded.
+    private Launcher start(
+            Kernel[][] exact, Kernel[] rounded, Tensor values, Tensor master, Tensor gradients, boolean rounds) {
+        int g = gradients.dtype().ordinal();
+        return rounds
+                ? launcher.start(rounded[g]).tensor(values)
+                : launcher.start(exact[values.dtype().ordinal()][g])
+                        .tensor(values)
+                        .tensor(master);
+    }
+
+    private void run(@Nullable StateRounding rounding, Tensor master) {
+        if (rounding != null) {
+            launcher.int64(rounding.seed()).tensor(rounding.step()).tensor(rounding.origins());
+        }
+        launcher.int64(master.size()).run(Streaming.blocks(launcher, master.size(), DType.F32), THREADS);
     }
 
     void adamW(
@@ -49,10 +71,9 @@ final class OptimizerKernels {
             float beta2,
             float epsilon,
             float weightDecay,
-            float clip) {
-        start(adamW, values, gradients)
-                .tensor(values)
-                .tensor(master)
+            float clip,
+            @Nullable StateRounding rounding) {
+        start(adamW, adamWRounded, values, master, gradients, rounding != null)
                 .tensor(m)
                 .tensor(v)
                 .tensor(gradients)
@@ -66,9 +87,8 @@ final class OptimizerKernels {
                 .float32((float) Math.log(beta2))
                 .float32(epsilon)
                 .float32(weightDecay)
-                .float32(clip)
-                .int64(master.size())
-                .run(Streaming.blocks(launcher, master.size(), DType.F32), THREADS);
+                .float32(clip);
+        run(rounding, master);
     }
 
     void sgd(
@@ -81,10 +101,9 @@ final class OptimizerKernels {
             Tensor decays,
             float momentumFactor,
             float weightDecay,
-            float clip) {
-        start(sgd, values, gradients)
-                .tensor(values)
-                .tensor(master)
+            float clip,
+            @Nullable StateRounding rounding) {
+        start(sgd, sgdRounded, values, master, gradients, rounding != null)
                 .tensor(momentum)
                 .tensor(gradients)
                 .tensor(learningRate)
@@ -92,8 +111,7 @@ final class OptimizerKernels {
                 .tensor(decays)
                 .float32(momentumFactor)
                 .float32(weightDecay)
-                .float32(clip)
-                .int64(master.size())
-                .run(Streaming.blocks(launcher, master.size(), DType.F32), THREADS);
+                .float32(clip);
+        run(rounding, master);
     }
 }

@@ -91,8 +91,8 @@ final class TrainStepWaitsTest {
                     config.training().gradientDtype().dtype());
             List<TrainStep.Launched> launched = new ArrayList<>();
             MeshModel model = MeshModel.of(shape, new Mesh(new SoloGroup(), Topology.ONE), plan, 1);
-            try (TrainStep step = new TrainStep(
-                    model, Optimizers.optimizer(config.optimizer(), model.shards()), data.train(), config)) {
+            try (TrainStep step =
+                    new TrainStep(model, Optimizers.optimizer(config, model.shards()), data.train(), config)) {
                 // the first runs as it is, the second is recorded: both may allocate
                 for (int i = 0; i < 2; i++) {
                     step.load(i);

@@ -210,6 +210,12 @@ public final class ConfigReader {
                 c.training().precision().label(),
                 "another one: these weights are frozen, for eval and generate; to train for four bits take int4-qat");
         require(
+                c.optimizer().stateDtype() == TrainConfig.Precision.F32
+                        || c.training().dtype() == TrainConfig.Precision.BF16,
+                "optimizer.stateDtype",
+                ConfigKey.spelling(c.optimizer().stateDtype()),
+                "f32 unless training.dtype is bf16: state in bf16 goes with weights in bf16");
+        require(
                 c.optimizer().warmup() <= c.training().steps(),
                 "optimizer.warmup",
                 c.optimizer().warmup(),

@@ -23,6 +23,9 @@ import java.util.stream.Stream;
 /// The optimizer's state in a checkpoint: whole tensors, named by kind and parameter (`m.transformer.wte.weight`), in
 /// one file or several.
 final class OptimizerFiles implements AutoCloseable {
+    private static final String FIXED =
+            "optimizer.type, optimizer.stateDtype and training.dtype cannot change within a run";
+
     private final Path directory;
     private final Map<String, Safetensors> owners = new LinkedHashMap<>();
     private final List<Safetensors> files;
@@ -62,8 +65,8 @@ final class OptimizerFiles implements AutoCloseable {
         Set<String> found = new TreeSet<>();
         owners.keySet().forEach(n -> found.add(n.replaceFirst("\\..*", "")));
         if (!found.equals(new TreeSet<>(kinds))) {
-            throw new IllegalArgumentException(directory + ": holds " + found + ", the optimizer needs "
-                    + new TreeSet<>(kinds) + "; optimizer.type and training.dtype cannot change within a run");
+            throw new IllegalArgumentException(
+                    directory + ": holds " + found + ", the optimizer needs " + new TreeSet<>(kinds) + "; " + FIXED);
         }
     }
 
@@ -78,7 +81,7 @@ final class OptimizerFiles implements AutoCloseable {
                 || !entry.shape().equals(dims)) {
             throw new IllegalArgumentException(directory + ": '" + name + "' is "
                     + (entry == null ? "absent" : entry.type() + " " + entry.shape()) + ", the optimizer's is " + shape
-                    + " " + dtype);
+                    + " " + dtype + "; " + FIXED);
         }
         return file.data(name);
     }

@@ -6,16 +6,21 @@ import io.jacquard.optim.Optimizer;
 import io.jacquard.optim.Schedule;
 import io.jacquard.optim.Sgd;
 import io.jacquard.optim.Shards;
+import io.jacquard.optim.StateType;
 
 /// Optimizer and schedule as the configuration asks for them.
 final class Optimizers {
     private Optimizers() {}
 
-    static Optimizer optimizer(TrainConfig.Optimizer c, Shards shards) {
+    static Optimizer optimizer(TrainConfig config, Shards shards) {
+        TrainConfig.Optimizer c = config.optimizer();
+        StateType state =
+                new StateType(c.stateDtype().dtype(), config.training().seed());
         return switch (c.type()) {
             case ADAMW ->
-                new AdamW(shards, new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()));
-            case SGD -> new Sgd(shards, c.beta1(), c.weightDecay(), c.clip());
+                new AdamW(
+                        shards, new AdamWSettings(c.beta1(), c.beta2(), c.epsilon(), c.weightDecay(), c.clip()), state);
+            case SGD -> new Sgd(shards, c.beta1(), c.weightDecay(), c.clip(), state);
         };
     }
 

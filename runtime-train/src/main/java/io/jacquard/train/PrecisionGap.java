@@ -72,7 +72,7 @@ final class PrecisionGap {
         try (Mesh mesh = new Mesh(world, TrainLoop.topology(config.parallel(), world));
                 var _ = Scope.open("reference steps")) {
             MeshModel model = TrainLoop.model(config, data, mesh, Precision.DTYPE);
-            Optimizer optimizer = Optimizers.optimizer(config.optimizer(), model.shards());
+            Optimizer optimizer = Optimizers.optimizer(config, model.shards());
             Schedule schedule = Optimizers.schedule(config.optimizer(), t.steps());
             try (TrainStep step = new TrainStep(model, optimizer, data.train(), config)) {
                 for (int i = 0; i < n; i++) {

@@ -142,7 +142,7 @@ public record TrainConfig(
             @Key(value = "1337", means = "Seed of weights, order of the data and dropout")
             long seed,
 
-            @Key(value = "f32", means = "Type of weights and activations: `f32` or `bf16` (the optimizer keeps f32)")
+            @Key(value = "f32", means = "Type of weights and activations: `f32` or `bf16`")
             Precision dtype,
 
             @Key(
@@ -222,7 +222,13 @@ public record TrainConfig(
             float weightDecay,
 
             @Key(value = "1.0", least = 0, means = "Largest norm of the whole gradient; 0 for no clipping")
-            float clip) {}
+            float clip,
+
+            @Key(
+                    value = "f32",
+                    means = "Type of the optimizer's state: `f32`, or, with `training.dtype` `bf16`, `bf16`: rounded"
+                            + " stochastically, and without an f32 copy of the weights; see precision.md")
+            Precision stateDtype) {}
 
     /// The group `parallel`.
     public record Parallel(

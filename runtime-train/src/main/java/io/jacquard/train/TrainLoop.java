@@ -89,7 +89,7 @@ final class TrainLoop implements AutoCloseable {
         long before = Session.current().usedBytes();
         TrainConfig.Training t = config.training();
         model = model(config, data, mesh, new Precision(t.precision(), t.precisionEnds()));
-        optimizer = Optimizers.optimizer(config.optimizer(), model.shards());
+        optimizer = Optimizers.optimizer(config, model.shards());
         memory = MemoryUse.of(model, optimizer, Session.current().usedBytes() - before);
         schedule = Optimizers.schedule(config.optimizer(), config.training().steps());
         step = new TrainStep(model, optimizer, data.train(), config);

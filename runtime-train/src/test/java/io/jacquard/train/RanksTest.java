@@ -261,13 +261,24 @@ class RanksTest {
 
     /// What ranks hold is what the formula of ZeRO says, within 3 %.
     @ParameterizedTest
-    @CsvSource({"1, 1", "2, 1", "2, 2", "2, 3", "4, 2", "4, 3"})
-    void memoryIsThatOfTheFormula(int ranks, int zero) throws IOException {
+    @CsvSource({
+        "1, 1, f32",
+        "2, 1, f32",
+        "2, 2, f32",
+        "2, 3, f32",
+        "4, 2, f32",
+        "4, 3, f32",
+        "1, 1, bf16",
+        "2, 1, bf16",
+        "4, 3, bf16"
+    })
+    void memoryIsThatOfTheFormula(int ranks, int zero, String state) throws IOException {
         TrainConfig config = config(
-                "memory " + ranks + zero,
+                "memory " + ranks + zero + state,
                 "training.dtype=bf16 training.gradientDtype=bf16 training.recompute=true training.steps=1"
-                        + " optimizer.warmup=0"
+                        + " optimizer.warmup=0 optimizer.stateDtype=" + state
                         + " model.width=192 parallel.zero=" + zero);
+        double ofState = state.equals("bf16") ? 4 : 12;
         LocalGroup.run(ranks, world -> {
             try (TrainingData data = TrainingData.open(config);
                     Session _ = Session.open("cpu");
@@ -275,7 +286,8 @@ class RanksTest {
                     TrainLoop loop = new TrainLoop(config, data, run, TrainListener.SILENT, world)) {
                 MemoryUse m = loop.memory();
                 assertEquals(m.formula(), (double) (m.measured() - m.buffers()), 0.03 * m.formula(), m.toString());
-                double perParameter = zero == 1 ? 4 + 12.0 / ranks : zero == 2 ? 2 + 14.0 / ranks : 16.0 / ranks;
+                double whole = 6 - 2 * zero;
+                double perParameter = whole + (4 - whole + ofState) / ranks;
                 assertTrue(m.terms().contains(" p"), m.terms());
                 assertEquals(perParameter * m.parameters(), m.formula(), 1, m.terms());
             } catch (IOException e) {

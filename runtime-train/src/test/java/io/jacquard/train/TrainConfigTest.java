@@ -45,6 +45,8 @@ class TrainConfigTest {
                 "model:\\n  kvHeads: 3 | c.yaml:2: model.kvHeads is '3'; expected 0 for model.type gpt2, which has one key/value"
                         + " head per head",
                 "training:\\n  steps: 50 | default: optimizer.warmup is '100'; expected at most training.steps (50)",
+                "optimizer:\\n  stateDtype: bf16 | c.yaml:2: optimizer.stateDtype is 'bf16'; expected f32 unless training.dtype is"
+                        + " bf16: state in bf16 goes with weights in bf16",
                 "device: {a | c.yaml:1: not YAML: expected ',' or '}', but got <stream end>",
             })
     void refusesWithOneLine(String yaml, String expected) {
@@ -120,7 +122,7 @@ class TrainConfigTest {
                 training.accumulation training.seed training.dtype training.precision training.precisionEnds training.gapSteps training.gradientDtype training.recompute
                 training.graph training.nonFiniteLimit optimizer.type optimizer.learningRate optimizer.schedule
                 optimizer.warmup optimizer.floor optimizer.decay optimizer.beta1 optimizer.beta2 optimizer.epsilon
-                optimizer.weightDecay optimizer.clip parallel.data parallel.tensor parallel.pipeline parallel.zero
+                optimizer.weightDecay optimizer.clip optimizer.stateDtype parallel.data parallel.tensor parallel.pipeline parallel.zero
                 parallel.schedule parallel.chunks parallel.patience evaluation.every evaluation.sequences
                 evaluation.batch samples.every samples.prompt samples.tokens samples.temperature samples.topK checkpoints.every
                 checkpoints.keep energy.gridIntensity run device""".replace('\n', ' '),

@@ -71,7 +71,8 @@ final class OptimizerCase implements KernelCase {
                         (float) BETA2,
                         (float) EPSILON,
                         (float) DECAY,
-                        1f));
+                        1f,
+                        null));
     }
 
     /// Before the run that is checked: what the first and the last elements were.

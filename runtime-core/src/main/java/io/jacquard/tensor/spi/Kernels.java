@@ -278,8 +278,9 @@ public interface Kernels {
     /// AdamW with decoupled weight decay, bias correction by the I32 `step[0]` (already counted), clipping by
     /// `norm` = {norm, finite}: gradients are multiplied by `min(1, clip / (norm + 1e-6))` when `clip > 0`; nothing
     /// is written when finite is 0. `master`, `m`, `v` are F32; `values` (any floating dtype) receives the rounded
-    /// master and may be the same tensor as `master`. `decays` U8, one per 256 elements: 1 where weight decay
-    /// applies. `learningRate` is F32 `[1]`.
+    /// master and may be the same tensor as `master`. Or they are BF16, each rounded as `rounding` says, which else
+    /// is null, and `master` is `values`. `decays` U8, one per 256 elements: 1 where weight decay applies.
+    /// `learningRate` is F32 `[1]`.
     void adamW(
             Tensor values,
             Tensor master,
@@ -294,7 +295,8 @@ public interface Kernels {
             float beta2,
             float epsilon,
             float weightDecay,
-            float clip);
+            float clip,
+            @Nullable StateRounding rounding);
 
     /// SGD with momentum and decoupled weight decay: `b = momentum * b + g`, then `w -= lr * (b + weightDecay * w)`
     /// (the decay where `decays` says so); the rest as for [#adamW].
@@ -308,5 +310,6 @@ public interface Kernels {
             Tensor decays,
             float momentumFactor,
             float weightDecay,
-            float clip);
+            float clip,
+            @Nullable StateRounding rounding);
 }

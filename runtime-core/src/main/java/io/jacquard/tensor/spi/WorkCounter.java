@@ -397,7 +397,8 @@ final class WorkCounter implements Kernels {
         streams(12, 1);
     }
 
-    /// (24 + s of gradients + s of values where they are not the master) n; 30 n
+    /// (24 + s of gradients + s of values where they are not the master) n; 30 n. Of BF16 (12 + s of gradients) n;
+    /// 66 n
     @Override
     public void adamW(
             Tensor values,
@@ -413,15 +414,18 @@ final class WorkCounter implements Kernels {
             float beta2,
             float epsilon,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         streams(
                 2 * bytes(master, m, v)
                         + bytes(gradients, learningRate, step, norm, decays)
-                        + (same(values, master) ? 0 : bytes(values)),
-                30 * master.size());
+                        + (same(values, master) ? 0 : bytes(values))
+                        + drawn(rounding),
+                (rounding == null ? 30 : 66) * master.size());
     }
 
-    /// (16 + s of gradients + s of values where they are not the master) n; 6 n
+    /// (16 + s of gradients + s of values where they are not the master) n; 6 n. Of BF16 (8 + s of gradients) n; 36
+    /// n
     @Override
     public void sgd(
             Tensor values,
@@ -433,11 +437,17 @@ final class WorkCounter implements Kernels {
             Tensor decays,
             float momentumFactor,
             float weightDecay,
-            float clip) {
+            float clip,
+            @Nullable StateRounding rounding) {
         streams(
                 2 * bytes(master, momentum)
                         + bytes(gradients, learningRate, norm, decays)
-                        + (same(values, master) ? 0 : bytes(values)),
-                6 * master.size());
+                        + (same(values, master) ? 0 : bytes(values))
+                        + drawn(rounding),
+                (rounding == null ? 6 : 36) * master.size());
+    }
+
+    private static long drawn(@Nullable StateRounding rounding) {
+        return rounding == null ? 0 : bytes(rounding.step(), rounding.origins());
     }
 }

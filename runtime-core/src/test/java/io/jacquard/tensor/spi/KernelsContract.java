@@ -40,6 +40,7 @@ public abstract class KernelsContract {
         TokenCases.into(table);
         PartCases.into(table);
         OptimizerCases.into(table);
+        RoundingCases.into(table);
         LowPrecisionCases.into(table);
         CastCases.into(table);
         RandomCases.into(table);

@@ -7,6 +7,7 @@ import static io.jacquard.tensor.spi.Trial.normal;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.spi.Trial.Operand;
 import io.jacquard.tensor.spi.Trial.Table;
+import org.jspecify.annotations.Nullable;
 
 /// Gradient norm, step counter, AdamW and SGD over flat tensors.
 final class OptimizerCases {
@@ -40,16 +41,22 @@ final class OptimizerCases {
             for (DType gradients : FLOATS) {
                 for (int n : SIZES) {
                     for (Clip clip : Clip.values()) {
-                        adamW(table, new Settings(n, values, gradients, false, clip));
-                        sgd(table, new Settings(n, values, gradients, false, clip));
+                        both(table, new Settings(n, values, gradients, State.F32, clip));
+                        if (values == DType.BF16) {
+                            both(table, new Settings(n, values, gradients, State.ROUNDED, clip));
+                        }
                     }
                     if (values == DType.F32) {
-                        adamW(table, new Settings(n, values, gradients, true, Clip.ACTIVE));
-                        sgd(table, new Settings(n, values, gradients, true, Clip.ACTIVE));
+                        both(table, new Settings(n, values, gradients, State.VALUES, Clip.ACTIVE));
                     }
                 }
             }
         }
+    }
+
+    private static void both(Table table, Settings s) {
+        adamW(table, s);
+        sgd(table, s);
     }
 
     private static void norm(Table table, DType dtype, int n) {
@@ -92,10 +99,30 @@ final class OptimizerCases {
         ACTIVE
     }
 
-    private record Settings(int n, DType values, DType gradients, boolean oneTensor, Clip clip) {
+    /// F32 with a master, F32 whose values are the master, or BF16, rounded stochastically.
+    private enum State {
+        F32(""),
+        VALUES(" are the master"),
+        ROUNDED(" rounded stochastically");
+
+        private final String said;
+
+        State(String said) {
+            this.said = said;
+        }
+    }
+
+    private record Settings(int n, DType values, DType gradients, State state, Clip clip) {
         String name() {
-            return n + " values " + values + (oneTensor ? " are the master" : "") + " gradients " + gradients + " clip "
-                    + clip;
+            return n + " values " + values + state.said + " gradients " + gradients + " clip " + clip;
+        }
+
+        boolean oneTensor() {
+            return state != State.F32;
+        }
+
+        DType stateType() {
+            return state == State.ROUNDED ? DType.BF16 : DType.F32;
         }
 
         float limit() {
@@ -113,10 +140,17 @@ final class OptimizerCases {
 
     /// What both optimizers work on.
     private record Flat(
-            Settings s, Operand values, Operand master, Operand gradients, Operand rate, Operand norm, Operand decays) {
+            Settings s,
+            Operand values,
+            Operand master,
+            Operand gradients,
+            Operand rate,
+            Operand norm,
+            Operand decays,
+            @Nullable Draws draws) {
         static Flat of(Trial t, Settings s) {
-            Operand master = t.in("master", DType.F32, normal(1), s.n);
-            Operand values = s.oneTensor ? master : t.in("values", s.values, Trial.values(master.initial()), s.n);
+            Operand master = t.in("master", s.stateType(), normal(1), s.n);
+            Operand values = s.oneTensor() ? master : t.in("values", s.values, Trial.values(master.initial()), s.n);
             return new Flat(
                     s,
                     values,
@@ -124,7 +158,13 @@ final class OptimizerCases {
                     t.in("gradients", s.gradients, normal(1), s.n),
                     t.in("learningRate", DType.F32, constant(RATE), 1),
                     t.in("norm", DType.F32, Trial.values(s.normValue(), s.clip == Clip.REFUSED ? 0 : 1), 2),
-                    t.in("decays", DType.U8, (_, i) -> i % 2, (s.n + 255) / 256));
+                    t.in("decays", DType.U8, (_, i) -> i % 2, (s.n + 255) / 256),
+                    s.state == State.ROUNDED ? Draws.of(t, s.n) : null);
+        }
+
+        @Nullable
+        StateRounding rounding() {
+            return draws == null ? null : draws.rounding();
         }
 
         double gradient(Arithmetic m, int i) {
@@ -135,6 +175,15 @@ final class OptimizerCases {
             return decays.initial()[i / 256] * DECAY;
         }
 
+        /// `state` after the step: of BF16 rounded by `bits`.
+        void expect(Trial t, Operand state, Draws.Bits bits, Reference.Element next) {
+            if (draws == null) {
+                t.expect(state, m -> Reference.map(m, s.n, next));
+            } else {
+                draws.expect(t, state, bits, m -> Reference.map(m, s.n, next));
+            }
+        }
+
         /// The master after the step by `update`, and its rounding in the values.
         void expect(Trial t, Reference.Element update) {
             Reference.Element stepped = (m, i) -> {
@@ -142,8 +191,8 @@ final class OptimizerCases {
                 double rate = rate().initial()[0];
                 return m.add(m.add(w, -m.mul(m.mul(rate, decay(i)), w)), -m.mul(rate, update.at(m, i)));
             };
-            t.expect(master, m -> Reference.map(m, s.n, stepped));
-            if (!s.oneTensor) {
+            expect(t, master, Draws.Bits.LOW, stepped);
+            if (!s.oneTensor()) {
                 t.expect(values, m -> Reference.map(m, s.n, stepped));
                 t.expectThat(values, got -> {
                     double[] rounded = master.got();
@@ -170,8 +219,9 @@ final class OptimizerCases {
         for (int step : new int[] {1, 100}) {
             table.add("adamW", s.name() + " step " + step, t -> {
                 Flat f = Flat.of(t, s);
-                Operand mean = t.in("m", DType.F32, step == 1 ? constant(0) : normal(0.1), s.n);
-                Operand square = t.in("v", DType.F32, step == 1 ? constant(0) : (r, _) -> r.nextDouble(0.01, 1), s.n);
+                Operand mean = t.in("m", s.stateType(), step == 1 ? constant(0) : normal(0.1), s.n);
+                Operand square =
+                        t.in("v", s.stateType(), step == 1 ? constant(0) : (r, _) -> r.nextDouble(0.01, 1), s.n);
                 Operand counter = t.in("step", DType.I32, constant(step), 1);
                 t.run(k -> k.adamW(
                         f.values.tensor(),
@@ -187,7 +237,8 @@ final class OptimizerCases {
                         BETA2,
                         EPSILON,
                         DECAY,
-                        s.limit()));
+                        s.limit(),
+                        f.rounding()));
                 if (s.clip == Clip.REFUSED) {
                     f.expectNothing(t, mean, square);
                     return;
@@ -197,8 +248,8 @@ final class OptimizerCases {
                 Reference.Element newSquare = (m, i) -> m.add(
                         m.mul(BETA2, square.initial()[i]),
                         m.mul(m.add(1, -BETA2), m.mul(f.gradient(m, i), f.gradient(m, i))));
-                t.expect(mean, m -> Reference.map(m, s.n, newMean));
-                t.expect(square, m -> Reference.map(m, s.n, newSquare));
+                f.expect(t, mean, Draws.Bits.HIGH, newMean);
+                f.expect(t, square, Draws.Bits.SUM, newSquare);
                 f.expect(t, (m, i) -> {
                     double hat = m.div(newMean.at(m, i), m.add(1, -m.pow(BETA1, step)));
                     double root = m.sqrt(m.div(newSquare.at(m, i), m.add(1, -m.pow(BETA2, step))));
@@ -212,7 +263,7 @@ final class OptimizerCases {
         for (float factor : new float[] {0, 0.9f}) {
             table.add("sgd", s.name() + " momentum " + factor, t -> {
                 Flat f = Flat.of(t, s);
-                Operand momentum = t.in("momentum", DType.F32, normal(1), s.n);
+                Operand momentum = t.in("momentum", s.stateType(), normal(1), s.n);
                 t.run(k -> k.sgd(
                         f.values.tensor(),
                         f.master.tensor(),
@@ -223,13 +274,14 @@ final class OptimizerCases {
                         f.decays.tensor(),
                         factor,
                         DECAY,
-                        s.limit()));
+                        s.limit(),
+                        f.rounding()));
                 if (s.clip == Clip.REFUSED) {
                     f.expectNothing(t, momentum);
                     return;
                 }
                 Reference.Element next = (m, i) -> m.fma(factor, momentum.initial()[i], f.gradient(m, i));
-                t.expect(momentum, m -> Reference.map(m, s.n, next));
+                f.expect(t, momentum, Draws.Bits.HIGH, next);
                 f.expect(t, next);
             });
         }

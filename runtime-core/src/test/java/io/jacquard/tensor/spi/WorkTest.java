@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -252,16 +253,38 @@ final class WorkTest {
         streams(2 * n + 8, 2 * n, k -> k.norm(f32(2), g));
         streams(12, 1, k -> k.count(i32(1), f32(2), 1));
         int scalars = 4 + 4 + 8 + 2;
-        streams(
-                28 * n + scalars,
-                30 * n,
-                k -> k.adamW(bf16(n), master, m, v, g, f32(1), i32(1), f32(2), decays, 0.9f, 0.99f, 1e-8f, 0.1f, 1f));
-        streams(
-                26 * n + scalars,
-                30 * n,
-                k -> k.adamW(master, master, m, v, g, f32(1), i32(1), f32(2), decays, 0.9f, 0.99f, 1e-8f, 0.1f, 1f));
-        streams(20 * n + scalars - 4, 6 * n, k -> k.sgd(bf16(n), master, m, g, f32(1), f32(2), decays, 0.9f, 0.1f, 1f));
-        streams(18 * n + scalars - 4, 6 * n, k -> k.sgd(master, master, m, g, f32(1), f32(2), decays, 0.9f, 0.1f, 1f));
+        streams(28 * n + scalars, 30 * n, k -> adamW(k, bf16(n), master, m, v, g, decays, null));
+        streams(26 * n + scalars, 30 * n, k -> adamW(k, master, master, m, v, g, decays, null));
+        streams(20 * n + scalars - 4, 6 * n, k -> sgd(k, bf16(n), master, m, g, decays, null));
+        streams(18 * n + scalars - 4, 6 * n, k -> sgd(k, master, master, m, g, decays, null));
+        Tensor w = bf16(n);
+        StateRounding rounding = new StateRounding(0, i32(1), i32(2, 2));
+        int drawn = 4 + 2 * 8;
+        streams(14 * n + scalars + drawn, 66 * n, k -> adamW(k, w, w, bf16(n), bf16(n), g, decays, rounding));
+        streams(10 * n + scalars - 4 + drawn, 36 * n, k -> sgd(k, w, w, bf16(n), g, decays, rounding));
+    }
+
+    private static void adamW(
+            Kernels k,
+            Tensor values,
+            Tensor master,
+            Tensor m,
+            Tensor v,
+            Tensor g,
+            Tensor decays,
+            @Nullable StateRounding rounding) {
+        k.adamW(values, master, m, v, g, f32(1), i32(1), f32(2), decays, 0.9f, 0.99f, 1e-8f, 0.1f, 1f, rounding);
+    }
+
+    private static void sgd(
+            Kernels k,
+            Tensor values,
+            Tensor master,
+            Tensor b,
+            Tensor g,
+            Tensor decays,
+            @Nullable StateRounding rounding) {
+        k.sgd(values, master, b, g, f32(1), f32(2), decays, 0.9f, 0.1f, 1f, rounding);
     }
 
     @Test
