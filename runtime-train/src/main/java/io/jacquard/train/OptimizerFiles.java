@@ -60,6 +60,10 @@ final class OptimizerFiles implements AutoCloseable {
         return owners.isEmpty();
     }
 
+    boolean has(String name) {
+        return owners.containsKey(name);
+    }
+
     /// @throws IllegalArgumentException unless there is state of exactly these kinds
     void check(Set<String> kinds) {
         Set<String> found = new TreeSet<>();

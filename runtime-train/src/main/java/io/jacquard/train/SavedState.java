@@ -202,8 +202,15 @@ final class SavedState {
         }
         try (OptimizerFiles files = OptimizerFiles.open(directory, SCALES)) {
             if (!files.isEmpty()) {
-                delayed.load(layer -> files.bytes(layer, DType.F32, Shape.of(DelayedScales.SAVED))
-                        .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED));
+                delayed.load(layer -> {
+                    if (!files.has(layer)) {
+                        throw new IllegalArgumentException(directory + ": has no scales of '" + layer
+                                + "', which was not rounded before; within a run of fp8-delayed"
+                                + " training.precisionEnds can grow, not shrink");
+                    }
+                    return files.bytes(layer, DType.F32, Shape.of(DelayedScales.SAVED))
+                            .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+                });
             }
         }
     }

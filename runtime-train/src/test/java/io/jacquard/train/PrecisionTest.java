@@ -3,6 +3,7 @@ package io.jacquard.train;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.io.Json;
@@ -170,6 +171,27 @@ class PrecisionTest {
             assertTrue(tensor.toString().contains("transformer.h.1."), tensor.toString());
         }
         assertEquals(12, ((List<?>) file.get("tensors")).size());
+    }
+
+    @Test
+    void morePartsOfTheModelCanStayAsTheyAreWithinARunAndNotFewer() throws IOException {
+        ConfigReader config = TinyRun.config(directory, "fewer ends")
+                .set("training.precision=fp8-delayed")
+                .set("model.layers=5")
+                .set("training.precisionEnds=1")
+                .set("training.gapSteps=0")
+                .set("training.steps=3");
+        new Trainer(config.read(), TrainListener.SILENT).start();
+        TrainConfig fewer =
+                config.set("training.precisionEnds=0").set("training.steps=4").read();
+        assertEquals(
+                fewer.run().resolve("checkpoints/step-3") + ": has no scales of 'transformer.h.0.attn.c_attn', which"
+                        + " was not rounded before; within a run of fp8-delayed training.precisionEnds can grow, not"
+                        + " shrink",
+                assertThrows(IllegalArgumentException.class, () -> new Trainer(fewer, TrainListener.SILENT).resume())
+                        .getMessage());
+        TrainConfig more = config.set("training.precisionEnds=2").read();
+        assertTrue(new Trainer(more, TrainListener.SILENT).resume().complete());
     }
 
     @Test
