@@ -117,6 +117,65 @@ class Matmul(Case):
         return worst([(o[:128], e) for o, e in zip(outputs, exact)])
 
 
+class Linear(Case):
+    """A linear layer forward and both gradients: in the row's dtype ("dense"), and where PyTorch has products for the
+    row's recipe by torch._scaled_mm with all casts, which want the second operand transposed."""
+
+    SCALED = {"fp8-current": None, "fp8-rowwise": 1}  # the dimension that shares a scale
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        torch, row = self.torch, self.row
+        m, n, k = row["m"], row["n"], row["k"]
+        self.inputs = self.normal(m, k), self.normal(n, k, deviation=k ** -0.5), self.normal(m, n)
+        self.add("dense", self.dense)
+        if row["recipe"] in self.SCALED:
+            self.dim = self.SCALED[row["recipe"]]
+            self.add("scaled_mm", self.scaled)
+
+    def add(self, name, function):
+        self.variants[name + " eager"] = lambda: function(*self.inputs)
+        if self.compiles:
+            compiled = self.torch.compile(function, dynamic=False)
+            self.variants[name + " compile"] = lambda: compiled(*self.inputs)
+
+    @staticmethod
+    def dense(x, w, dy):
+        return x @ w.t(), dy @ w, dy.t() @ x
+
+    def cast(self, x, dtype):
+        largest = self.torch.finfo(dtype).max
+        magnitude = x.abs().amax() if self.dim is None else x.abs().amax(self.dim, keepdim=True)
+        scale = magnitude.float().clamp(min=1e-12) / largest
+        return (x.float() / scale).clamp(-largest, largest).to(dtype), scale
+
+    def both(self, x, dtype):
+        """As it is and transposed, each with its scales."""
+        if self.dim is None:
+            q, scale = self.cast(x, dtype)
+            return (q, scale), (q.t().contiguous(), scale)
+        return self.cast(x, dtype), self.cast(x.t(), dtype)
+
+    def multiply(self, a, b):
+        """a b^T, both with rows of the shared dimension."""
+        # accumulates as ours does, in more than the tensor cores' few bits
+        return self.torch._scaled_mm(a[0].contiguous(), b[0].contiguous().t(), scale_a=a[1], scale_b=b[1].t(),
+                                     out_dtype=self.dtype, use_fast_accum=False)
+
+    def scaled(self, x, w, dy):
+        torch = self.torch
+        x, xt = self.both(x, torch.float8_e4m3fn)
+        w, wt = self.both(w, torch.float8_e4m3fn)
+        d, dt = self.both(dy, torch.float8_e5m2)
+        return self.multiply(x, w), self.multiply(d, wt), self.multiply(dt, xt)
+
+    def error(self, outputs):
+        x, w, dy = (t.double() for t in self.inputs)
+        some = slice(0, 128)
+        exact = x[some] @ w.t(), dy[some] @ w, dy[:, some].t() @ x
+        return worst([(o[some], e) for o, e in zip(outputs, exact)])
+
+
 class Attention(Case):
     """Every backend of scaled_dot_product_attention, forced in turn, and PyTorch's own choice."""
 
@@ -374,7 +433,7 @@ class Optimizer(Case):
 
 
 KINDS = {
-    "matmul": Matmul, "attention": Attention, "norm": Norm, "activation": Activation, "cross entropy": CrossEntropy,
+    "matmul": Matmul, "linear": Linear, "int4": Matmul, "attention": Attention, "norm": Norm, "activation": Activation, "cross entropy": CrossEntropy,
     "embedding gradient": EmbeddingGradient, "moving": Moving, "optimizer": Optimizer,
 }
 

@@ -1,7 +1,6 @@
 package io.jacquard.benchmarks.jmh;
 
 import io.jacquard.benchmarks.suite.Cases;
-import io.jacquard.benchmarks.suite.Deviation;
 import io.jacquard.benchmarks.suite.KernelCase;
 import io.jacquard.benchmarks.suite.Row;
 
@@ -22,7 +21,7 @@ public abstract class TableBenchmark extends Launches {
 
     @Override
     protected double allowed() {
-        return Deviation.allowed(row().floats());
+        return row().allowed();
     }
 
     @Override

@@ -18,6 +18,8 @@ public final class Cases {
         DType dtype = dtype(spec);
         return switch (spec.get("kind").asString()) {
             case "matmul" -> new MatmulCase(spec, dtype, operands);
+            case "linear" -> new LinearCase(spec, dtype, operands);
+            case "int4" -> new FrozenCase(spec, dtype, operands);
             case "attention" -> new AttentionCase(spec, dtype, operands);
             case "norm" -> new NormCase(spec, dtype, operands);
             case "activation" -> new ActivationCase(spec, dtype, operands);

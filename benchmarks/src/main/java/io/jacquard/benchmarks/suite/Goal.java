@@ -22,6 +22,11 @@ record Goal(Rows.Scale scale, Pattern row, String words, Pattern against, double
                     "pytorch sdpa.*",
                     1.05),
             gpu("attention backward hd128 causal T=8192 .* bf16", "cuDNN", "pytorch sdpa cudnn", 1.10),
+            gpu("linear .* fp8-(current|delayed) .* bf16", "the same in bf16", "pytorch dense.*", 1.75),
+            gpu("linear .* fp8-block .* bf16", "the same in bf16", "pytorch dense.*", 1.6),
+            gpu("int4 weights .* (1|4|16)x\\d+x\\d+ bf16", "the product in bf16", "pytorch.*", 3.5),
+            gpu("int4 weights .* 64x\\d+x\\d+ bf16", "the product in bf16", "pytorch.*", 2.0),
+            gpu("int4 weights .* (512|2048)x\\d+x\\d+ bf16", "the product in bf16", "pytorch.*", 0.95),
             gpu("step gpt2-124m T=1024 B=32 bf16", "torch.compile with its best backend", "pytorch compile.*", 1.3),
             new Goal(
                     Rows.Scale.GPU,

@@ -71,7 +71,7 @@ final class KernelTurns {
     }
 
     private double allowed() {
-        return Deviation.allowed(row.floats());
+        return row.allowed();
     }
 
     private void prepare(String name) {

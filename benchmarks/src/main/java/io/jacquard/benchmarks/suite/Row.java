@@ -1,5 +1,6 @@
 package io.jacquard.benchmarks.suite;
 
+import io.jacquard.ops.Recipe;
 import io.jacquard.tensor.DType;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -9,6 +10,9 @@ import java.util.Map;
 ///
 /// @param spec shapes and dtype, as JSON to the contenders
 public record Row(String name, Map<String, Object> spec) {
+    /// Rows of activations beside which reading weights of 4 bits takes longer than multiplying: some 64 on a GPU.
+    private static final int MOST_BOUND_BY_WEIGHTS = 64;
+
     /// A row of this kind.
     static Row of(String name, String kind, String dtype, Object... keysAndValues) {
         Map<String, Object> spec = new LinkedHashMap<>();
@@ -42,7 +46,8 @@ public record Row(String name, Map<String, Object> spec) {
     /// Whether its time is that of arithmetic, by the matrix units where there are some.
     boolean computes() {
         return switch (text("kind")) {
-            case "matmul", "attention", "step" -> true;
+            case "matmul", "linear", "attention", "step" -> true;
+            case "int4" -> number("m") > MOST_BOUND_BY_WEIGHTS;
             default -> false;
         };
     }
@@ -58,6 +63,7 @@ public record Row(String name, Map<String, Object> spec) {
                 ? "launches"
                 : switch (text("kind")) {
                     case "matmul" -> "matrix products";
+                    case "linear", "int4" -> "low precision";
                     case "norm" -> "norms";
                     case "activation" -> "activations";
                     case "cross entropy", "embedding gradient" -> "tokens";
@@ -73,6 +79,14 @@ public record Row(String name, Map<String, Object> spec) {
     /// The type of its floats.
     public DType floats() {
         return DType.valueOf(dtype().toUpperCase(Locale.ROOT));
+    }
+
+    /// The largest error that rounding explains.
+    public double allowed() {
+        String recipe = text("recipe");
+        return spec.containsKey("recipe") && !recipe.equals(Recipe.DTYPE.label())
+                ? Deviation.ALLOWED_OF_8_BITS
+                : Deviation.allowed(floats());
     }
 
     String text(String key) {

@@ -3,6 +3,7 @@ package io.jacquard.benchmarks.suite;
 import io.jacquard.nn.DecoderConfig;
 import io.jacquard.nn.ModelSize;
 import io.jacquard.nn.ModelSize.Layer;
+import io.jacquard.ops.Recipe;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -57,6 +58,9 @@ public final class Rows {
         matmuls(ModelSize.GPT2_124M, 32768);
         activations("gelu", 16384, 3072);
         activations("swiglu", 8192, 14336);
+        linears(ModelSize.LLAMA_8B, "down", 8192);
+        frozen(ModelSize.LLAMA_8B, "down", 1, 4, 16, 64, 512, 2048);
+        linears(ModelSize.GPT2_1558M, "up", 8192);
         step(ModelSize.GPT2_1558M, 8, 1024, false);
         step(ModelSize.LLAMA_1B, 4, 2048, false);
         step(ModelSize.LLAMA_1B, 1, 512, true);
@@ -83,6 +87,8 @@ public final class Rows {
         matmuls(ModelSize.CHAR_GPT, 2048);
         activations("gelu", 1024, 3072);
         activations("swiglu", 512, 8192);
+        linears(ModelSize.CHAR_GPT, "up", 2048);
+        frozen(ModelSize.GPT2_124M, "up", 1, 16, 512);
         moving(4, 256, ModelSize.GPT2_124M);
         embeddingGradient(1024, ModelSize.CHAR_GPT);
         launches();
@@ -100,6 +106,8 @@ public final class Rows {
         matmuls(ModelSize.GPT2_TINY, 32);
         activations("gelu", 16, 64);
         activations("swiglu", 16, 64);
+        linears(ModelSize.GPT2_TINY, "up", 32);
+        frozen(ModelSize.GPT2_TINY, "up", 1, 16);
         moving(1, 16, ModelSize.GPT2_TINY);
         embeddingGradient(32, ModelSize.GPT2_TINY);
         launches();
@@ -205,13 +213,17 @@ public final class Rows {
         }
     }
 
+    private static Layer layer(ModelSize size, String name) {
+        return size.layers().stream()
+                .filter(l -> l.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IllegalArgumentException(size.label() + " has no layer " + name + "; it has "
+                        + size.layers().stream().map(Layer::name).toList()));
+    }
+
     /// A linear layer: `forward` with its bias and GELU, `input gradient` or `weight gradient`.
     public static Row matmul(ModelSize size, String layerName, int tokens, String form, String dtype) {
-        Layer layer = size.layers().stream()
-                .filter(l -> l.name().equals(layerName))
-                .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException(size.label() + " has no layer " + layerName
-                        + "; it has " + size.layers().stream().map(Layer::name).toList()));
+        Layer layer = layer(size, layerName);
         boolean forward = form.equals("forward");
         String epilogue = !forward ? "" : layer.gelu() ? " + bias + gelu" : layer.bias() ? " + bias" : "";
         return Row.of(
@@ -231,6 +243,57 @@ public final class Rows {
                 forward && layer.bias(),
                 "gelu",
                 forward && layer.gelu());
+    }
+
+    private void linears(ModelSize size, String layerName, int tokens) {
+        for (Recipe recipe : Recipe.values()) {
+            if (recipe == Recipe.DTYPE || recipe.isScaled()) {
+                rows.add(linear(size, layerName, tokens, recipe, dtype));
+            }
+        }
+    }
+
+    /// A linear layer without bias, forward and both gradients, with all that `recipe` rounds.
+    public static Row linear(ModelSize size, String layerName, int tokens, Recipe recipe, String dtype) {
+        Layer layer = layer(size, layerName);
+        return Row.of(
+                "linear " + size.label() + " " + layerName + " forward + gradients " + recipe.label() + " " + tokens
+                        + "x" + layer.out() + "x" + layer.in(),
+                "linear",
+                dtype,
+                "recipe",
+                recipe.label(),
+                "m",
+                tokens,
+                "n",
+                layer.out(),
+                "k",
+                layer.in());
+    }
+
+    private void frozen(ModelSize size, String layerName, int... tokens) {
+        for (int m : tokens) {
+            rows.add(frozen(size, layerName, m, dtype));
+        }
+    }
+
+    /// A linear layer of frozen weights in 4 bits, in groups of 128.
+    public static Row frozen(ModelSize size, String layerName, int tokens, String dtype) {
+        Layer layer = layer(size, layerName);
+        return Row.of(
+                "int4 weights " + size.label() + " " + layerName + " " + tokens + "x" + layer.out() + "x" + layer.in(),
+                "int4",
+                dtype,
+                "form",
+                "forward",
+                "m",
+                tokens,
+                "n",
+                layer.out(),
+                "k",
+                layer.in(),
+                "group",
+                128);
     }
 
     private void activations(String function, int n, int f) {

@@ -30,7 +30,8 @@ sealed interface KernelRow
         DType dtype = DType.valueOf(spec.get("dtype").asString().toUpperCase(Locale.ROOT));
         Draw draw = new Draw(dtype);
         return switch (spec.get("kind").asString()) {
-            case "matmul" -> MatmulRow.of(spec, dtype, draw);
+            case "matmul", "int4" -> MatmulRow.of(spec, dtype, draw);
+            case "linear" -> throw new UnsupportedOperationException("the JVM peers have no products in 8 bits");
             case "attention" -> AttentionRow.of(spec, dtype, draw);
             case "norm" -> NormRow.of(spec, dtype, draw);
             case "activation" -> ActivationRow.of(spec, dtype, draw);
