@@ -6,6 +6,7 @@
 // Every probe is launched as one block with (out, in, load, store): 16384 words of zeros, 65536 words of inputs, and
 // maps of both as tensors of 16-bit elements: see probes_test.cpp.
 #include "kernel.cuh"
+#include "ptx_packed.cuh"
 #include "ptx_wgmma.cuh"
 
 #define PROBE(name, threads, call)                                                                                    \
@@ -75,6 +76,13 @@ DEVICE float power_of_2(uint32_t x) {
 PROBE(ex2, 128, each(out, in, [](uint32_t x) { return __float_as_uint(ptx::ex2((float)(int)(x % 253) - 126.f)); }))
 PROBE(lg2, 128, each(out, in, [](uint32_t x) { return __float_as_uint(ptx::lg2(power_of_2(x))); }))
 PROBE(rcp, 128, each(out, in, [](uint32_t x) { return __float_as_uint(ptx::rcp(power_of_2(x))); }))
+
+template <class F>
+DEVICE void neighbours(uint32_t* out, const uint32_t* in, F f) {
+    for (int i = threadIdx.x; i < 16383; i += blockDim.x) out[i] = f(in[i], in[i + 1]);
+}
+PROBE(add_bf16x2, 128, neighbours(out, in + IN_BF16, [](uint32_t x, uint32_t y) { return ptx::add_bf16x2(x, y); }))
+PROBE(add_f16x2, 128, neighbours(out, in + IN_F16, [](uint32_t x, uint32_t y) { return ptx::add_f16x2(x, y); }))
 
 // ---- 16-byte accesses, cp.async
 

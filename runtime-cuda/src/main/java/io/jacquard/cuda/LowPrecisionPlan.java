@@ -15,6 +15,10 @@ record LowPrecisionPlan(Tile tile, int splits) {
     /// Weights that one thread makes floats of in one go: they must be in one group, and whole in memory.
     private static final int RUN = 32;
 
+    /// Blocks of a product of few rows with weights of 4 bits that share a multiprocessor: it takes three to have
+    /// enough of the weights on their way.
+    private static final int RESIDENT = 3;
+
     /// The kernels; rates as those of [MatmulPlan.Tile].
     enum Tile {
         SCALED_SIMT("gemm_scaled_simt", 64, 64, 128, 256, 4 * 16 * 68 * 4, 60),
@@ -23,7 +27,11 @@ record LowPrecisionPlan(Tile tile, int splits) {
         WEIGHTS_SIMT("gemm_weights_simt", 64, 64, 16, 256, 4 * 16 * 68 * 4, 50),
         // limited by making floats of 128 x 32 weights, whatever the rows
         WEIGHTS_MMA_32("gemm_weights_mma_32", 32, 128, 32, 128, 6 * 2_048 + 2 * 8_192 + 6 * (4_096 + 512), 200),
-        WEIGHTS_MMA_64("gemm_weights_mma_64", 64, 128, 32, 128, 6 * 4_096 + 2 * 8_192 + 6 * (4_096 + 512), 350);
+        WEIGHTS_MMA_64("gemm_weights_mma_64", 64, 128, 32, 128, 6 * 4_096 + 2 * 8_192 + 6 * (4_096 + 512), 350),
+        // of each of the blocks that share a multiprocessor
+        INT4_16("gemm_int4_16", 16, 128, 64, 128, 5 * (2_048 + 8_192), 180),
+        INT4_32("gemm_int4_32", 32, 128, 64, 128, 5 * (4_096 + 8_192), 320),
+        INT4_64("gemm_int4_64", 64, 128, 64, 128, 4 * (8_192 + 8_192), 1000);
 
         final String kernel;
         final int height;
@@ -81,13 +89,18 @@ record LowPrecisionPlan(Tile tile, int splits) {
     }
 
     /// Of a product with weights of `columns` in groups of `group`. `aligned`: 16-bit activations and weights that
-    /// start on 16-byte boundaries.
-    static LowPrecisionPlan weights(int m, int n, int k, int columns, int group, boolean aligned, int multiprocessors) {
+    /// start on 16-byte boundaries; `int4`: weights of 4 bits, transposed.
+    static LowPrecisionPlan weights(
+            int m, int n, int k, int columns, int group, boolean aligned, boolean int4, int multiprocessors) {
         boolean runs = columns % RUN == 0 && (group % RUN == 0 || group >= columns);
-        Tile tile = Tile.WEIGHTS_SIMT;
-        if (aligned && runs && k > 0 && k % 8 == 0) {
-            tile = m <= Tile.WEIGHTS_MMA_32.height ? Tile.WEIGHTS_MMA_32 : Tile.WEIGHTS_MMA_64;
+        if (!aligned || !runs || k == 0 || k % 8 != 0) {
+            return of(Tile.WEIGHTS_SIMT, m, n, k, multiprocessors);
         }
-        return of(tile, m, n, k, multiprocessors);
+        if (int4) {
+            return m > 32
+                    ? of(Tile.INT4_64, m, n, k, multiprocessors)
+                    : of(m > 16 ? Tile.INT4_32 : Tile.INT4_16, m, n, k, RESIDENT * multiprocessors);
+        }
+        return of(m <= 32 ? Tile.WEIGHTS_MMA_32 : Tile.WEIGHTS_MMA_64, m, n, k, multiprocessors);
     }
 }

@@ -14,22 +14,30 @@ final class WeightsKernels {
     private final QuantizeKernels quantize;
     private final MatmulKernels dense;
     private final MatmulResults results;
-    private final Kernel[] simt;
-
-    /// By height of the tile (32, 64), then by whether the weights are transposed.
-    private final Kernel[][][] mma;
+    /// By tile, then by whether the weights are transposed.
+    private final Kernel[][][] kernels = new Kernel[Tile.values().length][][];
 
     WeightsKernels(Launcher launcher, QuantizeKernels quantize, MatmulKernels dense) {
         this.launcher = launcher;
         this.quantize = quantize;
         this.dense = dense;
         this.results = new MatmulResults(launcher);
-        this.simt = launcher.floats(Tile.WEIGHTS_SIMT.kernel);
-        this.mma = new Kernel[][][] {both(Tile.WEIGHTS_MMA_32), both(Tile.WEIGHTS_MMA_64)};
+        one(Tile.WEIGHTS_SIMT);
+        both(Tile.WEIGHTS_MMA_32);
+        both(Tile.WEIGHTS_MMA_64);
+        one(Tile.INT4_16);
+        one(Tile.INT4_32);
+        one(Tile.INT4_64);
     }
 
-    private Kernel[][] both(Tile tile) {
-        return new Kernel[][] {launcher.floats(tile.kernel + "_n"), launcher.floats(tile.kernel + "_t")};
+    private void one(Tile tile) {
+        Kernel[] kernel = launcher.floats(tile.kernel);
+        kernels[tile.ordinal()] = new Kernel[][] {kernel, kernel};
+    }
+
+    private void both(Tile tile) {
+        kernels[tile.ordinal()] =
+                new Kernel[][] {launcher.floats(tile.kernel + "_n"), launcher.floats(tile.kernel + "_t")};
     }
 
     void matmul(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue) {
@@ -48,7 +56,14 @@ final class WeightsKernels {
         boolean aligned =
                 x.dtype() != DType.F32 && x.address() % 16 == 0 && w.values().address() % 16 == 0;
         LowPrecisionPlan plan = LowPrecisionPlan.weights(
-                m, n, k, w.columns(), w.blocks().columns(), aligned, launcher.multiprocessors());
+                m,
+                n,
+                k,
+                w.columns(),
+                w.blocks().columns(),
+                aligned,
+                transposed && w.type() == DType.I4,
+                launcher.multiprocessors());
         run(plan, out, x, w, transposed, beta, epilogue, m, n, k);
     }
 
@@ -67,9 +82,7 @@ final class WeightsKernels {
         DType dtype = x.dtype();
         int flags = MatmulResults.flags(out, dtype, beta);
         long partial = results.workspace(plan.splits(), m, n);
-        Kernel[] kernels =
-                tile == Tile.WEIGHTS_SIMT ? simt : mma[tile == Tile.WEIGHTS_MMA_32 ? 0 : 1][transposed ? 1 : 0];
-        launcher.start(kernels[dtype.ordinal()]);
+        launcher.start(kernels[tile.ordinal()][transposed ? 1 : 0][dtype.ordinal()]);
         results.put(out, out.address(), epilogue, partial, m, n, flags);
         launcher.tensor(x)
                 .tensor(w.values())

@@ -54,22 +54,31 @@ final class LowPrecisionPlanTest {
 
     @ParameterizedTest
     @CsvSource({
-        // one token, one prompt
-        "  1, 4096, 4096, 4096, 128, true, WEIGHTS_MMA_32, 4",
-        " 32, 4096, 4096, 4096,  32, true, WEIGHTS_MMA_32, 4",
-        " 33, 4096, 4096, 4096,  64, true, WEIGHTS_MMA_64, 4",
-        "512, 4096, 4096, 4096, 128, true, WEIGHTS_MMA_64, 1",
+        // one token, one prompt; of 8 bits, or not transposed
+        "  1, 4096, 4096, 4096, 128, true, false, WEIGHTS_MMA_32, 4",
+        " 32, 4096, 4096, 4096,  32, true, false, WEIGHTS_MMA_32, 4",
+        " 33, 4096, 4096, 4096,  64, true, false, WEIGHTS_MMA_64, 4",
+        "512, 4096, 4096, 4096, 128, true, false, WEIGHTS_MMA_64, 1",
+        // of 4 bits
+        "  1, 4096, 4096, 4096, 128, true, true, INT4_16, 11",
+        " 16, 4096, 4096, 4096,  32, true, true, INT4_16, 11",
+        " 17, 4096, 4096, 4096,  64, true, true, INT4_32, 11",
+        " 33, 4096, 4096, 4096,  64, true, true, INT4_64, 4",
+        "512, 4096, 4096, 4096, 128, true, true, INT4_64, 1",
         // a group that is all of a row
-        " 33, 4096, 96, 96, 128, true, WEIGHTS_MMA_64, 1",
+        " 33, 4096, 96, 96, 128, true, false, WEIGHTS_MMA_64, 1",
+        " 33, 4096, 96, 96, 128, true, true, INT4_64, 1",
         // runs of 32 weights that are not whole, or of two groups; activations off alignment
-        " 33, 4096, 4104, 4104, 64, true, WEIGHTS_SIMT, 2",
-        " 33, 4096, 4096, 4096, 48, true, WEIGHTS_SIMT, 2",
-        " 33, 4096, 4096, 4096, 64, false, WEIGHTS_SIMT, 2",
-        "  3,    7,    0,    0, 64, true, WEIGHTS_SIMT, 1"
+        " 33, 4096, 4104, 4104, 64, true, true, WEIGHTS_SIMT, 2",
+        " 33, 4096, 4096, 4096, 48, true, true, WEIGHTS_SIMT, 2",
+        " 33, 4096, 4096, 4096, 64, false, true, WEIGHTS_SIMT, 2",
+        "  3,    7,    0,    0, 64, true, true, WEIGHTS_SIMT, 1"
     })
-    void weightsTakeTheseKernels(int m, int n, int k, int columns, int group, boolean aligned, Tile tile, int splits) {
+    void weightsTakeTheseKernels(
+            int m, int n, int k, int columns, int group, boolean aligned, boolean int4, Tile tile, int splits) {
         assertEquals(
-                new LowPrecisionPlan(tile, splits), LowPrecisionPlan.weights(m, n, k, columns, group, aligned, 132));
+                new LowPrecisionPlan(tile, splits),
+                LowPrecisionPlan.weights(m, n, k, columns, group, aligned, int4, 132));
     }
 
     @Test
@@ -86,8 +95,9 @@ final class LowPrecisionPlanTest {
                 for (int capability : new int[] {80, 89, 90}) {
                     LowPrecisionPlan plan =
                             LowPrecisionPlan.scaled(m, 96, k, DType.F8E4M3, DType.F8E4M3, true, capability, 132);
-                    LowPrecisionPlan weights = LowPrecisionPlan.weights(m, 96, k, k, 32, true, 132);
-                    for (LowPrecisionPlan p : List.of(plan, weights)) {
+                    LowPrecisionPlan weights = LowPrecisionPlan.weights(m, 96, k, k, 32, true, false, 132);
+                    LowPrecisionPlan int4 = LowPrecisionPlan.weights(m, 96, k, k, 32, true, true, 132);
+                    for (LowPrecisionPlan p : List.of(plan, weights, int4)) {
                         if (p.splits() > Math.max(1, Math.ceilDiv(k, p.tile().depth))) {
                             wrong.add(m + "x96x" + k + ": " + p);
                         }
