@@ -17,13 +17,20 @@ final class ScaledCases {
         {1, 1, 1}, {2, 31, 32}, {7, 1, 127}, {33, 32, 31}, {1, 300, 64}, {127, 33, 272}, {72, 136, 272}
     };
 
-    /// Whole tiles, whole blocks and tails of both; and sums that are worth splitting.
-    private static final int[][] LARGE = {{136, 200, 384}, {64, 64, 1024}};
+    /// Whole tiles, whole blocks and tails of both; sums that are worth splitting; and several blocks in rows that
+    /// no tensor core takes.
+    private static final int[][] LARGE = {{136, 200, 384}, {64, 64, 1024}, {9, 34, 203}};
+
+    /// Sums that are worth splitting in tiles of 128 x 128 of a Hopper device, with tails of tiles and blocks.
+    private static final int[] LONG = {66, 72, 1936};
 
     /// Rows of activations, rows and columns of weights; more than 512 rows are worth a copy of the weights.
     private static final int[][] WEIGHTS = {
         {1, 64, 64}, {2, 7, 34}, {3, 33, 130}, {16, 128, 256}, {33, 96, 160}, {520, 24, 64}, {70, 72, 136}
     };
+
+    /// The same of few rows: sums that are worth splitting, one way round and the other, and a tile of 32 rows.
+    private static final int[][] FEW = {{3, 41, 1024}, {3, 512, 32}, {20, 72, 96}};
 
     private static final int[] GROUPS = {32, 64, 128};
 
@@ -66,6 +73,9 @@ final class ScaledCases {
             for (int[] s : LARGE) {
                 plain(table, types, last, s, DType.F32, 1);
             }
+            if (types.a == types.b && types.a != DType.I8) {
+                plain(table, types, last, LONG, DType.F32, 1);
+            }
             plain(table, types, OF_INTEGERS[1], new int[] {72, 136, 400}, DType.F16, 0);
             plain(table, types, OF_INTEGERS[0], new int[] {3, 7, 0}, DType.BF16, 0);
         }
@@ -74,6 +84,9 @@ final class ScaledCases {
                 for (int i = 0; i < WEIGHTS.length; i++) {
                     weights(table, dtype, type, WEIGHTS[i], GROUPS[i % 3]);
                     weights(table, dtype, type, WEIGHTS[i], GROUPS[(i + 1) % 3]);
+                }
+                for (int[] s : dtype == DType.BF16 ? FEW : new int[0][]) {
+                    weights(table, dtype, type, s, GROUPS[0]);
                 }
             }
         }
