@@ -19,7 +19,7 @@ final class CastCases {
     static final String NAME = "cast ";
 
     /// Rows and columns. Around a tile of either kernel; the last is what runs off alignment.
-    private static final int[][] SHAPES = {{1, 2}, {7, 34}, {33, 130}, {128, 128}, {300, 64}, {70, 264}};
+    private static final int[][] SHAPES = {{1, 2}, {7, 33}, {33, 130}, {128, 128}, {300, 64}, {70, 264}};
 
     /// Rows of several warps, of which a block has a fraction left; and wider than a block's registers.
     private static final int[][] WIDE = {{3, 3000}, {35, 768}, {2, 10248}};
