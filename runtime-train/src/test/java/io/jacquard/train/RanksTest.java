@@ -43,11 +43,15 @@ class RanksTest {
         alone = losses(config);
     }
 
+    /// Adam divides a gradient by its own size: with an epsilon of 1e-8, gradients that are nothing but rounding
+    /// move weights as far as others do, and losses by 1e-5. With this one they differ by 1.3e-6 at most.
+    ///
     /// @param overrides `key=value` pairs, separated by blanks
     private static TrainConfig config(String run, String overrides) {
         ConfigReader reader = TinyRun.config(directory, run).yaml("ranks", """
                 model: {layers: 4, heads: 3, width: 48}
                 training: {microBatch: 2, accumulation: 4}
+                optimizer: {epsilon: 1e-6}
                 """);
         Stream.of(overrides.split(" ")).filter(o -> !o.isEmpty()).forEach(reader::set);
         return reader.read();
@@ -128,7 +132,7 @@ class RanksTest {
         assertEquals(alone.size(), losses.size());
         if (!overrides.contains("microBatch=8")) { // other micro-batches have other dropout masks
             for (int i = 0; i < losses.size(); i++) {
-                assertEquals(alone.get(i), losses.get(i), 1e-5 * alone.get(i), "line " + i);
+                assertEquals(alone.get(i), losses.get(i), 5e-6 * alone.get(i), "line " + i);
             }
         }
         try (LoadedModel m = LoadedModel.open(config.run(), "cpu", DType.F32, _ -> {})) {
@@ -213,7 +217,7 @@ class RanksTest {
         List<Double> losses = losses(config);
         assertEquals(alone.size(), losses.size());
         for (int i = 0; i < losses.size(); i++) {
-            assertEquals(alone.get(i), losses.get(i), 1e-5 * alone.get(i), "line " + i);
+            assertEquals(alone.get(i), losses.get(i), 5e-6 * alone.get(i), "line " + i);
         }
     }
 
