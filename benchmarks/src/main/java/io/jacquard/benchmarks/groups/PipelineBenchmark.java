@@ -52,7 +52,7 @@ public final class PipelineBenchmark {
                 case "--pictures" -> pictures = Path.of(args[i + 1]);
                 case "--out" ->
                     record = new BenchRecord(
-                            "pipeline", Path.of(args[i + 1]), List.of("pipeline-benchmark", "--out", "FILE"));
+                            "pipeline", Path.of(args[i + 1]), BenchRecord.command("pipeline-benchmark", List.of(args)));
                 default -> numbers.put(args[i].substring(2), Integer.valueOf(args[i + 1]));
             }
         }

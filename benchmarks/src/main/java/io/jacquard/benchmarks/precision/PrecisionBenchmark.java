@@ -52,7 +52,9 @@ public final class PrecisionBenchmark {
                 case "--precisions" -> precisions = List.of(args[i + 1].split(",", -1));
                 case "--out" ->
                     record = new BenchRecord(
-                            "precision", Path.of(args[i + 1]), List.of("precision-benchmark", "--out", "FILE"));
+                            "precision",
+                            Path.of(args[i + 1]),
+                            BenchRecord.command("precision-benchmark", List.of(args)));
                 default -> throw new IllegalArgumentException("precision-benchmark: unknown option " + args[i]);
             }
         }

@@ -238,28 +238,12 @@ public final class Bench implements Callable<Integer> {
                 : new Turns(3, 2000, 5, 200, gpu ? 10 : 3, deadline, gpu);
     }
 
-    /// As anybody can repeat it: without the paths of this machine.
-    static List<String> command(List<String> arguments) {
-        Map<String, String> paths = Map.of(
-                "--out", "FILE", "--python", "PYTHON", "--compare", "RECORD", "--report", "DIR", "--history", "DIR");
-        List<String> command = new ArrayList<>(List.of("bench"));
-        String before = "";
-        for (String argument : arguments) {
-            String[] parts = argument.split("=", 2);
-            String inOne =
-                    parts.length == 2 && paths.containsKey(parts[0]) ? parts[0] + "=" + paths.get(parts[0]) : argument;
-            command.add(paths.getOrDefault(before, inOne));
-            before = argument;
-        }
-        return command;
-    }
-
     private BenchRecord record(Contenders contenders, String floats) throws IOException {
         String date = DateTimeFormatter.ofPattern("yyyy-MM-dd-HHmm").format(LocalDateTime.now(ZoneOffset.UTC));
         Path file = out == null ? Path.of("bench-" + date + ".json") : out;
         List<String> arguments =
                 spec == null ? List.of() : spec.commandLine().getParseResult().originalArgs();
-        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command(arguments));
+        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, BenchRecord.command("bench", arguments));
         Map<String, Object> all = new LinkedHashMap<>();
         for (String name : contenders.peers()) {
             Map<String, Object> about = new LinkedHashMap<>();

@@ -43,6 +43,35 @@ public final class BenchRecord {
         head.put("java", Runtime.version().toString());
     }
 
+    /// A command with its arguments as anybody can repeat it: without the paths of this machine.
+    public static List<String> command(String name, List<String> arguments) {
+        Map<String, String> paths = Map.of(
+                "--out",
+                "FILE",
+                "--python",
+                "PYTHON",
+                "--compare",
+                "RECORD",
+                "--report",
+                "DIR",
+                "--history",
+                "DIR",
+                "--data",
+                "DIR",
+                "--pictures",
+                "DIR");
+        List<String> command = new ArrayList<>(List.of(name));
+        String before = "";
+        for (String argument : arguments) {
+            String[] parts = argument.split("=", 2);
+            String inOne =
+                    parts.length == 2 && paths.containsKey(parts[0]) ? parts[0] + "=" + paths.get(parts[0]) : argument;
+            command.add(paths.getOrDefault(before, inOne));
+            before = argument;
+        }
+        return command;
+    }
+
     /// A fact about the whole run.
     public void put(String key, @Nullable Object value) {
         head.put(key, value);

@@ -76,7 +76,9 @@ final class BenchTest {
     void aRecordedCommandIsForAnyMachine() {
         assertEquals(
                 List.of("bench", "--quick", "--out", "FILE", "--compare=RECORD", "--filter", "a=b"),
-                Bench.command(List.of("--quick", "--out", "/home/me/a.json", "--compare=/b.json", "--filter", "a=b")));
+                BenchRecord.command(
+                        "bench",
+                        List.of("--quick", "--out", "/home/me/a.json", "--compare=/b.json", "--filter", "a=b")));
     }
 
     @Test
