@@ -15,6 +15,7 @@ import io.jacquard.tensor.Scope;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
+import io.jacquard.tensor.spi.CountedLaunches;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -48,12 +49,17 @@ final class FusedCastsTest {
     @ParameterizedTest
     @MethodSource("runs")
     void trainTheSameBits(Run run) {
-        float[][] fused = ScaledTraining.train(session, run, true);
-        float[][] apart = ScaledTraining.train(session, run, false);
-        for (int i = 0; i < fused.length; i++) {
-            assertArrayEquals(apart[i], fused[i]);
+        CountedLaunches launches = new CountedLaunches();
+        try (Session counted = launches.over(session)) {
+            float[][] fused = ScaledTraining.train(counted, run, true);
+            int passes = launches.take("absMax");
+            float[][] apart = ScaledTraining.train(counted, run, false);
+            for (int i = 0; i < fused.length; i++) {
+                assertArrayEquals(apart[i], fused[i]);
+            }
+            assertEquals(ScaledTraining.savedPasses(run), launches.take("absMax") - passes, "passes that fusing saves");
+            assertTrue(fused[0][2] < fused[0][0], "nothing was learnt");
         }
-        assertTrue(fused[0][2] < fused[0][0], "nothing was learnt");
     }
 
     /// With scales of steps before, the normed value itself has no memory; without, the layer reads it once.

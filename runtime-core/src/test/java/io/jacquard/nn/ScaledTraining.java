@@ -15,12 +15,27 @@ import java.util.SplittableRandom;
 public final class ScaledTraining {
     private static final int STEPS = 3;
     private static final int VOCABULARY = 37;
+    private static final int LAYERS = 2;
     private static final Shape TOKENS = Shape.of(2, 16);
 
     private ScaledTraining() {}
 
     /// What is trained.
     public record Run(String model, Recipe recipe, DType dtype, boolean recompute) {}
+
+    /// How many passes over a tensor for its largest magnitude alone (`absMax`) fusing saves in [#train]: that of
+    /// each operand whose cast is made where the operand is made. In a block these are the inputs of two layers
+    /// behind norms; LLaMA's third layer behind SwiGLU; GPT-2's gradient before GELU and, where scales are there
+    /// beforehand, the input of the layer behind it. Delayed scales are, from the second step on, and only the pass
+    /// with gradients looks for their magnitudes; current scales are found again when a block is recomputed.
+    public static int savedPasses(Run run) {
+        boolean gpt = run.model.equals("gpt2");
+        boolean delayed = run.recipe.isDelayed();
+        int inputs = gpt && !delayed ? 2 : 3;
+        int gradients = gpt ? 1 : 0;
+        int forwards = run.recompute && !delayed ? 2 : 1;
+        return (delayed ? STEPS - 1 : STEPS) * LAYERS * (forwards * inputs + gradients);
+    }
 
     /// Losses of the steps, gradients of the last one, weights after it, and delayed scales. A watcher wants to see
     /// the inputs of layers, so that nothing is fused while there is one.
@@ -55,7 +70,7 @@ public final class ScaledTraining {
 
     private static DecoderConfig config(String model) {
         boolean gpt = model.equals("gpt2");
-        return new DecoderConfig(model, VOCABULARY, 16, 2, 4, gpt ? 4 : 2, 32, 48, 1e-5f, 10000f, 0f, gpt);
+        return new DecoderConfig(model, VOCABULARY, 16, LAYERS, 4, gpt ? 4 : 2, 32, 48, 1e-5f, 10000f, 0f, gpt);
     }
 
     private static float step(Decoder model, Tensor tokens, Tensor scale, boolean recompute) {
