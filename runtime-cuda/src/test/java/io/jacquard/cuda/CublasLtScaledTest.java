@@ -161,6 +161,18 @@ final class CublasLtScaledTest {
     }
 
     @Test
+    void scalesOfAnotherPlaceMakeNoGarbage() {
+        try (Session session = open()) {
+            Tensor y = Tensor.empty(Shape.of(2, 8), DType.F32);
+            Scaled w = matrix(DType.F8E4M3, Blocks.WHOLE, 8, INNER);
+            Scaled x = matrix(DType.F8E4M3, Blocks.WHOLE, 2, INNER);
+            Scaled[] xs = {x, new Scaled(x.values(), Tensor.of(Shape.of(1, 1), 5f), Blocks.WHOLE)};
+            Garbage.none(
+                    EmulatedDevice.waiting(session), i -> y.kernels().matmulScaled(y, xs[i % 2], w, 0f, Epilogue.NONE));
+        }
+    }
+
+    @Test
     void aFailureNamesTheProductAndItsScales() {
         try (Session session = open()) {
             Scaled x = matrix(DType.F8E4M3, Blocks.ROWS, 8, INNER);

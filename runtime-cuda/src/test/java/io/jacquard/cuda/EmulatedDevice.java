@@ -3,6 +3,7 @@ package io.jacquard.cuda;
 import io.jacquard.cuda.driver.Emulator;
 import io.jacquard.tensor.Session;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 
 /// Sessions on the emulated driver.
 public final class EmulatedDevice {
@@ -25,5 +26,13 @@ public final class EmulatedDevice {
             System.clearProperty("jacquard.cuda.matmul");
             System.clearProperty("jacquard.cache");
         }
+    }
+
+    /// Runs work and waits until the device has done it.
+    static Consumer<Runnable> waiting(Session session) {
+        return work -> {
+            work.run();
+            session.synchronize();
+        };
     }
 }

@@ -143,9 +143,19 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
 
     private void set(int attribute, int value) {
         slot.set(JAVA_INT, 0, value);
-        check(
-                cublasLtMatmulDescSetAttribute(description, attribute, slotAddress, 4),
-                "setting attribute " + attribute + " of");
+        setFromSlot(attribute, 4);
+    }
+
+    private void setPointer(int attribute, long address) {
+        slot.set(JAVA_LONG, 0, address);
+        setFromSlot(attribute, 8);
+    }
+
+    private void setFromSlot(int attribute, int bytes) {
+        int status = cublasLtMatmulDescSetAttribute(description, attribute, slotAddress, bytes);
+        if (status != 0) { // launches set pointers: no text unless it is needed
+            check(status, "setting attribute " + attribute + " of");
+        }
     }
 
     private cublasLtMatrixLayoutOpaque_t layout(DType type, int rows, int columns) {
@@ -299,13 +309,6 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
             biasAddress = bias.address();
             setPointer(CUBLASLT_MATMUL_DESC_BIAS_POINTER, biasAddress);
         }
-    }
-
-    private void setPointer(int attribute, long address) {
-        slot.set(JAVA_LONG, 0, address);
-        check(
-                cublasLtMatmulDescSetAttribute(description, attribute, slotAddress, 8),
-                "setting attribute " + attribute + " of");
     }
 
     @Override
