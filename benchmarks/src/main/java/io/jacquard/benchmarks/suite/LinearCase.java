@@ -51,7 +51,10 @@ final class LinearCase implements KernelCase {
                 .orElseThrow(() -> new IllegalArgumentException("linear row of unknown recipe: " + label));
     }
 
-    private Tensor forward(Tensor input, Tensor w) {
+    /// Of new leaves, whose gradients are overwritten.
+    private Tensor forward() {
+        Tensor input = x.leaf(dx, "x");
+        Tensor w = weight.leaf(dWeight, "weight");
         return recipe.isLow() ? Ops.linear(input, w, null, false, recipe, layer) : Ops.linear(input, w, null);
     }
 
@@ -62,9 +65,7 @@ final class LinearCase implements KernelCase {
 
     private void run() {
         try (Scope _ = Scope.open("linear layer")) {
-            // new leaves: their gradients are overwritten
-            Tensor y = forward(x.leaf(dx, "x"), weight.leaf(dWeight, "weight"));
-            Gradients.of(y, dy);
+            Gradients.of(forward(), dy);
         }
         if (scales != null) {
             scales.step();
@@ -81,8 +82,8 @@ final class LinearCase implements KernelCase {
     @Override
     public Deviation deviation() {
         Deviation d = new Deviation();
-        try (Scope _ = Scope.openWithoutGrad("linear layer again")) {
-            new Product(forward(x, weight), x, false, weight, true).compare(d);
+        try (Scope _ = Scope.open("linear layer again")) {
+            new Product(forward(), x, false, weight, true).compare(d);
         }
         new Product(dx, dy, false, weight, false).compare(d.next());
         new Product(dWeight, dy, true, x, false).compare(d.next());
