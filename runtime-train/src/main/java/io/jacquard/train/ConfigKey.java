@@ -112,6 +112,7 @@ record ConfigKey(String path, RecordComponent component, Key key) {
             return "one of "
                     + Arrays.stream(type.getEnumConstants())
                             .map(ConfigKey::spelling)
+                            .filter(s -> !List.of(key.without()).contains(s))
                             .collect(Collectors.joining(", "));
         }
         if (type == boolean.class) {

@@ -15,6 +15,9 @@ import java.lang.annotation.Target;
     /// One sentence without its full stop.
     String means();
 
+    /// Constants of an enum that are no values of this key, as they would be written in YAML.
+    String[] without() default {};
+
     /// The least value of a number.
     double least() default Double.NEGATIVE_INFINITY;
 

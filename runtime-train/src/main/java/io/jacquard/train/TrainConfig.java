@@ -147,6 +147,7 @@ public record TrainConfig(
 
             @Key(
                     value = "dtype",
+                    without = "int4-group",
                     means = "How linear layers of blocks multiply: `dtype`, as their operands are, or rounded to"
                             + " low precision: `fp8-delayed`, `fp8-current`, `fp8-rowwise`, `fp8-block`, `int8` or"
                             + " `int4-qat`; see precision.md")

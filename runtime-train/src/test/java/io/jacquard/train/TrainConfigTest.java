@@ -3,10 +3,13 @@ package io.jacquard.train;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.jacquard.ops.Recipe;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -127,6 +130,30 @@ class TrainConfigTest {
                 evaluation.batch samples.every samples.prompt samples.tokens samples.temperature samples.topK checkpoints.every
                 checkpoints.keep energy.gridIntensity run device""".replace('\n', ' '),
                 ConfigKey.all().stream().map(ConfigKey::path).collect(Collectors.joining(" ")));
+    }
+
+    @Test
+    void everyPrecisionThatIsListedIsAccepted() {
+        String key = "training.precision";
+        String listed = ConfigKey.all().stream()
+                .filter(k -> k.path().equals(key))
+                .findFirst()
+                .orElseThrow()
+                .expectation();
+        List<String> accepted = Stream.of(Recipe.values())
+                .map(Recipe::label)
+                .filter(label -> accepts(key, label))
+                .toList();
+        assertEquals("one of " + String.join(", ", accepted), listed);
+    }
+
+    private static boolean accepts(String key, String value) {
+        try {
+            new ConfigReader().set(key, value, "test").read();
+            return true;
+        } catch (IllegalArgumentException e) {
+            return false;
+        }
     }
 
     // To rewrite the page: -Djacquard.update=true
