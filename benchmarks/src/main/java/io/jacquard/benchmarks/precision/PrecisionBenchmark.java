@@ -7,6 +7,7 @@ import io.jacquard.train.TrainConfig;
 import io.jacquard.train.TrainListener;
 import io.jacquard.train.Trainer;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,25 +45,49 @@ public final class PrecisionBenchmark {
     private @Nullable BenchRecord record;
 
     private PrecisionBenchmark(String[] args) throws IOException {
-        for (int i = 0; i + 1 < args.length; i += 2) {
+        for (int i = 0; i < args.length; i += 2) {
             switch (args[i]) {
-                case "--data" -> data = Path.of(args[i + 1]);
-                case "--steps" -> steps = Integer.parseInt(args[i + 1]);
-                case "--seeds" -> seeds = Integer.parseInt(args[i + 1]);
-                case "--precisions" -> precisions = List.of(args[i + 1].split(",", -1));
+                case "--data" -> data = Path.of(value(args, i));
+                case "--steps" -> steps = Integer.parseInt(value(args, i));
+                case "--seeds" -> seeds = Integer.parseInt(value(args, i));
+                case "--precisions" -> precisions = List.of(value(args, i).split(",", -1));
                 case "--out" ->
                     record = new BenchRecord(
                             "precision",
-                            Path.of(args[i + 1]),
+                            Path.of(value(args, i)),
                             BenchRecord.command("precision-benchmark", List.of(args)));
-                default -> throw new IllegalArgumentException("precision-benchmark: unknown option " + args[i]);
+                default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
+        if (!precisions.getFirst().equals(F32)) {
+            throw new IllegalArgumentException("--precisions " + String.join(",", precisions)
+                    + ": expected f32 first, which the others are compared with");
+        }
+    }
+
+    private static String value(String[] args, int option) {
+        if (option + 1 == args.length) {
+            throw new IllegalArgumentException(args[option] + " without a value; expected one behind each option");
+        }
+        return args[option + 1];
     }
 
     /// `[--data DIRECTORY] [--steps 300] [--seeds 2] [--precisions f32,fp8-current] [--out FILE]`
     public static void main(String[] args) throws IOException {
-        new PrecisionBenchmark(args).run();
+        System.exit(run(args, System.err));
+    }
+
+    /// The exit code: 0; 2 behind a line on `errors` where the arguments are wrong.
+    static int run(String[] args, PrintStream errors) throws IOException {
+        PrecisionBenchmark benchmark;
+        try {
+            benchmark = new PrecisionBenchmark(args);
+        } catch (IllegalArgumentException e) {
+            errors.println("precision-benchmark: " + e.getMessage());
+            return 2;
+        }
+        benchmark.run();
+        return 0;
     }
 
     private void run() throws IOException {
