@@ -107,14 +107,24 @@ public final class Bench implements Callable<Integer> {
     @Spec
     private @Nullable CommandSpec spec;
 
+    private final Path locks;
     private int wrong;
+
+    /// @param locks the directory where benches that would time each other meet
+    private Bench(Path locks) {
+        this.locks = locks;
+    }
 
     public static void main(String[] args) {
         System.exit(commandLine().execute(args));
     }
 
     static CommandLine commandLine() {
-        return new CommandLine(new Bench())
+        return commandLine(Path.of(System.getProperty("java.io.tmpdir")));
+    }
+
+    static CommandLine commandLine(Path locks) {
+        return new CommandLine(new Bench(locks))
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setOverwrittenOptionsAllowed(true) // gpu-bench of a bundle names a device
                 .setExecutionExceptionHandler((e, command, _) -> {
@@ -152,7 +162,7 @@ public final class Bench implements Callable<Integer> {
         }
         boolean emulated = described.contains("emulated driver");
         Rows.Scale shapes = scale != null ? scale : emulated ? Rows.Scale.TINY : cuda ? Rows.Scale.GPU : Rows.Scale.CPU;
-        try (var _ = OneAtATime.enter();
+        try (var _ = OneAtATime.enter(locks);
                 Contenders contenders = new Contenders(device, python, !noCompile, wanted(cuda))) {
             BenchRecord record = record(contenders, floats);
             record.put("device", described);

@@ -11,13 +11,11 @@ import org.jspecify.annotations.Nullable;
 /// Keeps two measurements of one user apart: each would time the other. The lock is the operating system's, and gone
 /// with the process.
 record OneAtATime(FileChannel file) implements AutoCloseable {
+    /// In this directory, where those that would time each other meet.
+    ///
     /// @throws IllegalArgumentException if another one measures
-    static OneAtATime enter() throws IOException {
-        return enter(Path.of(
-                System.getProperty("java.io.tmpdir"), "jacquard-bench-" + System.getProperty("user.name") + ".lock"));
-    }
-
-    static OneAtATime enter(Path lock) throws IOException {
+    static OneAtATime enter(Path directory) throws IOException {
+        Path lock = directory.resolve("jacquard-bench-" + System.getProperty("user.name") + ".lock");
         FileChannel file = FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         if (locked(file) == null) {
             file.close();

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -24,11 +25,16 @@ final class BenchTest {
     @TempDir
     private Path directory;
 
+    /// A bench that others on this machine do not stop.
+    private CommandLine commandLine() {
+        return Bench.commandLine(directory);
+    }
+
     private JsonNode run(int code, String... arguments) throws IOException {
         Path out = directory.resolve("record.json");
         List<String> all = new ArrayList<>(List.of("--quick", "--out", out.toString()));
         all.addAll(List.of(arguments));
-        assertEquals(code, Bench.commandLine().execute(all.toArray(String[]::new)));
+        assertEquals(code, commandLine().execute(all.toArray(String[]::new)));
         JsonNode record = Lines.JSON.readTree(Files.readString(out));
         assertEquals(List.of(), BenchRecord.faults(record));
         return record;
@@ -61,15 +67,15 @@ final class BenchTest {
 
     @Test
     void twoAtOnceAreRefused() throws IOException {
-        Path lock = directory.resolve("lock");
-        try (var _ = OneAtATime.enter(lock)) {
+        Path lock = directory.resolve("jacquard-bench-" + System.getProperty("user.name") + ".lock");
+        try (var _ = OneAtATime.enter(directory)) {
             assertEquals(
                     "bench: another bench measures on this machine (it holds " + lock
                             + "), and each would time the other; wait for its end",
-                    assertThrows(IllegalArgumentException.class, () -> OneAtATime.enter(lock))
+                    assertThrows(IllegalArgumentException.class, () -> OneAtATime.enter(directory))
                             .getMessage());
         }
-        OneAtATime.enter(lock).close();
+        OneAtATime.enter(directory).close();
     }
 
     @Test
@@ -145,10 +151,7 @@ final class BenchTest {
     void aPeerThatIsNotKnownIsRefused() {
         StringWriter words = new StringWriter();
         assertEquals(
-                2,
-                Bench.commandLine()
-                        .setErr(new PrintWriter(words))
-                        .execute("--scale", "tiny", "--peers", "pytorch,jax"));
+                2, commandLine().setErr(new PrintWriter(words)).execute("--scale", "tiny", "--peers", "pytorch,jax"));
         assertTrue(words.toString().startsWith("--peers jax: there are pytorch, nd4j, djl, javacpp"), words::toString);
     }
 
@@ -169,12 +172,12 @@ final class BenchTest {
         ((ObjectNode) faster.get("rows").get(0)).set("rounds", rounds);
         Path before = Files.writeString(directory.resolve("before.json"), faster.toString());
         Path now = directory.resolve("record.json");
-        assertEquals(3, Bench.commandLine().execute("--result", now.toString(), "--compare", before.toString()));
-        assertEquals(0, Bench.commandLine().execute("--result", now.toString(), "--compare", now.toString()));
+        assertEquals(3, commandLine().execute("--result", now.toString(), "--compare", before.toString()));
+        assertEquals(0, commandLine().execute("--result", now.toString(), "--compare", now.toString()));
         StringWriter words = new StringWriter();
         assertEquals(
                 2,
-                Bench.commandLine()
+                commandLine()
                         .setErr(new PrintWriter(words))
                         .execute(
                                 "--scale",
@@ -196,7 +199,7 @@ final class BenchTest {
 
     @Test
     void withoutADeviceItDoesNotStart() {
-        assertEquals(2, Bench.commandLine().execute("--device", "cuda:77"));
+        assertEquals(2, commandLine().execute("--device", "cuda:77"));
     }
 
     @Test
