@@ -19,11 +19,13 @@ import org.jspecify.annotations.Nullable;
 public final class AllReduceBenchmark {
     private static final long[] BYTES = {8, 1 << 16, 1 << 20, 16 << 20, 64 << 20};
 
+    private final List<String> arguments;
     private final Map<String, String> options =
             new LinkedHashMap<>(Map.of("launchers", "openmpi,mpich", "ranks", "2", "rounds", "3", "repetitions", "15"));
     private final List<Map<String, @Nullable Object>> rows = new ArrayList<>();
 
     private AllReduceBenchmark(String[] args) {
+        arguments = List.of(args);
         for (int i = 0; i + 1 < args.length; i += 2) {
             options.put(args[i].substring(2), args[i + 1]);
         }
@@ -49,7 +51,8 @@ public final class AllReduceBenchmark {
             Files.delete(program);
         }
         if (options.containsKey("out")) {
-            BenchRecord record = new BenchRecord("all-reduce", Path.of(option("out")), List.of("allreduce-benchmark"));
+            BenchRecord record = new BenchRecord(
+                    "all-reduce", Path.of(option("out")), BenchRecord.command("allreduce-benchmark", arguments));
             for (Map<String, @Nullable Object> row : rows) {
                 record.add(row);
             }

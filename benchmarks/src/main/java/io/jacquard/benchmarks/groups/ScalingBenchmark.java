@@ -92,7 +92,7 @@ public final class ScalingBenchmark {
             }
         }
         BenchRecord record = args.length == 2 && args[0].equals("--out")
-                ? new BenchRecord("scaling", Path.of(args[1]), List.of("scaling-benchmark", "--out", "FILE"))
+                ? new BenchRecord("scaling", Path.of(args[1]), BenchRecord.command("scaling-benchmark", List.of(args)))
                 : null;
         print(ways, millis, sent, record);
         if (record != null) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -30,14 +31,14 @@ public final class BenchRecord {
     private final List<String> skipped = new ArrayList<>();
 
     /// @param benchmark what its rows are: `bench`, `scaling` ...
-    /// @param command as a person repeats it
+    /// @param command a name and its arguments, to be recorded as a shell takes them
     public BenchRecord(String benchmark, Path file, List<String> command) throws IOException {
         this.file = file;
         head.put("benchmark", benchmark);
         head.put("format", FORMAT);
         head.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
         head.put("commit", commit());
-        head.put("command", String.join(" ", command));
+        head.put("command", command.stream().map(BenchRecord::quoted).collect(Collectors.joining(" ")));
         head.put("cpu", cpu());
         head.put("processors", Runtime.getRuntime().availableProcessors());
         head.put("java", Runtime.version().toString());
@@ -70,6 +71,11 @@ public final class BenchRecord {
             before = argument;
         }
         return command;
+    }
+
+    /// As a shell takes it for this one argument.
+    static String quoted(String argument) {
+        return argument.matches("[\\w./,=:-]+") ? argument : "'" + argument.replace("'", "'\\''") + "'";
     }
 
     /// A fact about the whole run.

@@ -88,6 +88,21 @@ final class BenchTest {
     }
 
     @Test
+    void aRecordedCommandIsQuotedForAShell() throws IOException {
+        Path file = directory.resolve("record.json");
+        List<String> command = List.of(
+                "bench", "--filter", "^(?!step)", "--filter=norm backward", "--peers", "nd4j,djl", "it's", "", "a:b");
+        BenchRecord record = new BenchRecord(BenchRecord.BENCHMARK, file, command);
+        record.write(true);
+        String words = record.json().get("command").asString();
+        assertEquals("bench --filter '^(?!step)' '--filter=norm backward' --peers nd4j,djl 'it'\\''s' '' a:b", words);
+        assertEquals(
+                String.join("\n", command),
+                Machine.output("sh", "-c", "printf '%s\\n' " + words),
+                "what a shell reads");
+    }
+
+    @Test
     void onTheEmulatedDeviceWithItsEvents() throws IOException {
         Path driver = Path.of(System.getProperty("jacquard.cuda.driver", "none"));
         assumeTrue(Files.exists(driver), () -> driver + " is not there; the tests of runtime-cuda build it");
