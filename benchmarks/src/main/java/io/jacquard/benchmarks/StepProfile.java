@@ -2,6 +2,7 @@ package io.jacquard.benchmarks;
 
 import io.jacquard.nn.Decoder;
 import io.jacquard.nn.DecoderConfig;
+import io.jacquard.nn.ModelSize;
 import io.jacquard.nn.Pass;
 import io.jacquard.nn.Weights;
 import io.jacquard.optim.AdamW;
@@ -43,7 +44,7 @@ import picocli.CommandLine.Option;
                 "Prints the time of each kernel and shape in a training step, and how near that is to the roofline"
                         + " that was measured on this machine just before.")
 public final class StepProfile implements Callable<Integer> {
-    @Option(names = "--model", description = "char-gpt or gpt2-124m (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--model", description = "A size such as char-gpt or gpt2-124m (default: ${DEFAULT-VALUE}).")
     private String model = "gpt2-124m";
 
     @Option(names = "--precision", description = "fp32 or bf16 (default: ${DEFAULT-VALUE}).")
@@ -68,12 +69,7 @@ public final class StepProfile implements Callable<Integer> {
         private final Random random = new Random(7);
 
         Step(String model, String precision) {
-            DecoderConfig config = switch (model) {
-                case "char-gpt" -> DecoderConfig.gpt2(128, 256, 6, 6, 384);
-                case "gpt2-124m" -> DecoderConfig.gpt2(50304, 256, 12, 12, 768);
-                default ->
-                    throw new IllegalArgumentException("model '" + model + "' is unknown; char-gpt and gpt2-124m are");
-            };
+            DecoderConfig config = ModelSize.of(model).config(256);
             DType dtype = precision.equals("bf16") ? DType.BF16 : DType.F32;
             Weights weights = new Weights();
             decoder = Decoder.of(config, weights);

@@ -31,7 +31,9 @@ sealed interface KernelRow
         Draw draw = new Draw(dtype);
         return switch (spec.get("kind").asString()) {
             case "matmul", "int4" -> MatmulRow.of(spec, dtype, draw);
-            case "linear" -> throw new UnsupportedOperationException("the JVM peers have no products in 8 bits");
+            case "linear" ->
+                throw new UnsupportedOperationException(
+                        "rows of linear layers, in any precision, are for PyTorch alone");
             case "attention" -> AttentionRow.of(spec, dtype, draw);
             case "norm" -> NormRow.of(spec, dtype, draw);
             case "activation" -> ActivationRow.of(spec, dtype, draw);
