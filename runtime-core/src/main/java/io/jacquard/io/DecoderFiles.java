@@ -20,6 +20,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -274,6 +275,11 @@ public final class DecoderFiles {
                 throw new IllegalArgumentException(directory + ": tensor '" + entry.name() + "' is " + entry.type()
                         + "; expected F32, BF16 or F16");
         };
+    }
+
+    /// A shape as safetensors files have it.
+    public static List<Long> dims(Shape shape) {
+        return Arrays.stream(shape.toArray()).mapToObj(d -> (long) d).toList();
     }
 
     /// The safetensors type of a dtype.

@@ -44,7 +44,7 @@ final class Float8Weights {
     static Scaled read(ModelDirectory files, String name, int rows, int columns) {
         SafetensorsEntry entry = files.find(name);
         Shape shape = Shape.of(rows, columns);
-        if (entry == null || !entry.shape().equals(dims(shape))) {
+        if (entry == null || !entry.shape().equals(DecoderFiles.dims(shape))) {
             throw new IllegalArgumentException("tensor '" + name + "' is "
                     + (entry == null ? "missing" : entry.type() + " " + entry.shape()) + "; expected F8_E4M3 " + shape);
         }
@@ -58,7 +58,11 @@ final class Float8Weights {
         }
         Blocks blocks = squares != null ? Blocks.SQUARES : scale.elements() == 1 ? Blocks.WHOLE : Blocks.ROWS;
         Shape expected = blocks.of(shape);
-        if (scale.elements() != expected.elements()) {
+        List<Long> dims = DecoderFiles.dims(expected);
+        boolean fits = squares != null
+                ? scale.shape().equals(dims)
+                : withoutOnes(scale.shape()).equals(withoutOnes(dims));
+        if (!fits) {
             throw new IllegalArgumentException("tensor '" + scale.name() + "' is " + scale.type() + " " + scale.shape()
                     + "; expected " + expected + " for '" + name + "' " + shape);
         }
@@ -66,7 +70,8 @@ final class Float8Weights {
         return new Scaled(values, Tensor.of(expected, scales), blocks);
     }
 
-    private static List<Long> dims(Shape shape) {
-        return Arrays.stream(shape.toArray()).mapToObj(d -> (long) d).toList();
+    /// A matrix of one column may be a vector, and one number a scalar.
+    private static List<Long> withoutOnes(List<Long> dims) {
+        return dims.stream().filter(d -> d != 1).toList();
     }
 }

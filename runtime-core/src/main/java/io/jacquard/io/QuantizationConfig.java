@@ -69,5 +69,10 @@ final class QuantizationConfig {
                     + bits + " bits; expected " + METHOD + ": " + PACKED + ", 4 bits, or " + FLOAT
                     + ", 8 bits; or fp8");
         }
+        Object size = config.get("weight_block_size");
+        if (size != null && !size.equals(List.of(128L, 128L))) {
+            throw new IllegalArgumentException(
+                    what + ": quantization_config has weight_block_size " + size + "; expected [128, 128]");
+        }
     }
 }

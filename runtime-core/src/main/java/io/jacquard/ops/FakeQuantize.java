@@ -14,6 +14,11 @@ record FakeQuantize(Tensor x) implements Node {
     static Tensor of(Tensor x, DType type, Scaled.Blocks blocks) {
         Checks.floating("fakeQuantize", x);
         Checks.rank("fakeQuantize", x, 2);
+        if (!type.isScaled() || blocks.isWhole()) {
+            throw new IllegalArgumentException("fakeQuantize: " + x + " to " + type
+                    + (blocks.isWhole() ? " with one scale" : "") + "; expected F8E4M3, F8E5M2, I8 or I4, with scales"
+                    + " of rows or of parts of them");
+        }
         if (type == DType.I4 && x.shape().last() % 2 != 0) {
             throw new IllegalArgumentException("fakeQuantize: rows of " + x + " are of an odd number of elements, of"
                     + " which I4 packs two to a byte; expected an even number");

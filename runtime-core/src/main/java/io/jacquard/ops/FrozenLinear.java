@@ -1,5 +1,6 @@
 package io.jacquard.ops;
 
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Gradients;
 import io.jacquard.tensor.Node;
 import io.jacquard.tensor.Tensor;
@@ -12,6 +13,11 @@ import org.jspecify.annotations.Nullable;
 record FrozenLinear(Tensor x, Scaled weight, @Nullable Tensor bias) implements Node {
     static Tensor of(Tensor x, Scaled weight, @Nullable Tensor bias) {
         Checks.floating("frozenLinear", x);
+        boolean isInteger = weight.type() == DType.I4 || weight.type() == DType.I8;
+        if (!isInteger || weight.blocks().rows() != 1) {
+            throw new IllegalArgumentException("frozenLinear: weight=" + weight.values() + " in " + weight.blocks()
+                    + "; expected I4 or I8 in groups of a row");
+        }
         if (x.shape().last() != weight.columns()) {
             throw new IllegalArgumentException("frozenLinear: inner dimensions differ: x=" + x.shape() + ", weight="
                     + weight.values().shape() + " transposed (" + x.shape().last() + " != " + weight.columns() + ")");

@@ -159,8 +159,12 @@ final class QuantizedFilesTest {
         writer.add("w", SafetensorsType.F8_E4M3, List.of(2L, 2L), MemorySegment.ofArray(new byte[4]));
         writer.add("v", SafetensorsType.F8_E4M3, List.of(2L, 2L), MemorySegment.ofArray(new byte[4]));
         writer.add("v_scale", SafetensorsType.F32, List.of(3L, 1L), MemorySegment.ofArray(new float[3]));
+        writer.add("u", SafetensorsType.F8_E4M3, List.of(256L, 2L), MemorySegment.ofArray(new byte[512]));
+        writer.add("u_scale_inv", SafetensorsType.F32, List.of(1L, 2L), MemorySegment.ofArray(new float[2]));
         writer.write(directory.resolve("model.safetensors"));
         try (ModelDirectory files = ModelDirectory.open(directory)) {
+            assertEquals(
+                    "tensor 'u_scale_inv' is F32 [1, 2]; expected [2, 1] for 'u' [256, 2]", refused(files, "u", 256));
             assertEquals(
                     "tensor 'w' is F8_E4M3 and has no scale; expected 'w_scale' or 'w_scale_inv'",
                     refused(files, "w", 2));
@@ -272,16 +276,21 @@ final class QuantizedFilesTest {
         DecoderFiles.save(model, 0, directory);
         Path config = directory.resolve("config.json");
         String text = Files.readString(config);
-        Files.writeString(
-                config,
-                text.replaceFirst("\\{", "{\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4},"));
         assertEquals(
                 config + ": quantization_config is of awq, null, null bits; expected compressed-tensors:"
                         + " pack-quantized, 4 bits, or float-quantized, 8 bits; or fp8",
-                assertThrows(
-                                IllegalArgumentException.class,
-                                () -> DecoderFiles.load(directory, new Weights(), DType.F32, DType.F32))
-                        .getMessage());
+                refused(config, text, "{\"quant_method\": \"awq\", \"bits\": 4}"));
+        assertEquals(
+                config + ": quantization_config has weight_block_size [64, 256]; expected [128, 128]",
+                refused(config, text, "{\"quant_method\": \"fp8\", \"weight_block_size\": [64, 256]}"));
+    }
+
+    private String refused(Path config, String text, String quantization) throws IOException {
+        Files.writeString(config, text.replaceFirst("\\{", "{\"quantization_config\": " + quantization + ","));
+        return assertThrows(
+                        IllegalArgumentException.class,
+                        () -> DecoderFiles.load(directory, new Weights(), DType.F32, DType.F32))
+                .getMessage();
     }
 
     @Test

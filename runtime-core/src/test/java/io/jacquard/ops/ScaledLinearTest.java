@@ -330,6 +330,19 @@ final class ScaledLinearTest {
                 "fakeQuantize: rows of [2, 3] F32 are of an odd number of elements, of which I4 packs two to a byte;"
                         + " expected an even number",
                 message(() -> Ops.fakeQuantize(random(1, 2, 3), DType.I4, Blocks.ROWS)));
+        assertEquals(
+                "fakeQuantize: [72, 136] F32 to I8 with one scale; expected F8E4M3, F8E5M2, I8 or I4, with scales of"
+                        + " rows or of parts of them",
+                message(() -> Ops.fakeQuantize(w, DType.I8, Blocks.WHOLE)));
+        assertEquals(
+                "fakeQuantize: [72, 136] F32 to BF16; expected F8E4M3, F8E5M2, I8 or I4, with scales of rows or of"
+                        + " parts of them",
+                message(() -> Ops.fakeQuantize(w, DType.BF16, Blocks.ROWS)));
+        Scaled floats = Scaled.empty(O, I, DType.F8E4M3, Blocks.ROWS);
+        assertEquals(
+                "frozenLinear: weight=[72, 136] F8E4M3 in Blocks[rows=1, columns=2147483647]; expected I4 or I8 in"
+                        + " groups of a row",
+                message(() -> Ops.frozenLinear(x, floats, null)));
         Scaled q = Scaled.empty(O, 64, DType.I4, Blocks.ROWS);
         assertEquals(
                 "frozenLinear: inner dimensions differ: x=[40, 136], weight=[72, 64] transposed (136 != 64)",

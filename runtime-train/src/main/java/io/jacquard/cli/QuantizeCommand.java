@@ -34,7 +34,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         description = {
             "Round the linear layers of a model to four or eight bits: a model directory in, one out, with a report.",
-            "Weights are kept as in compressed-tensors (pack-quantized, float-quantized); everything else as it was."
+            "Weights are kept as in compressed-tensors (pack-quantized, float-quantized); everything else in --dtype."
         },
         footer = {
             "",

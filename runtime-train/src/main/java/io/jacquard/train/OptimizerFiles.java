@@ -12,7 +12,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -78,11 +77,10 @@ final class OptimizerFiles implements AutoCloseable {
     MemorySegment bytes(String name, DType dtype, Shape shape) {
         Safetensors file = owners.get(name);
         SafetensorsEntry entry = file == null ? null : file.find(name);
-        List<Long> dims = Arrays.stream(shape.toArray()).mapToObj(d -> (long) d).toList();
         if (file == null
                 || entry == null
                 || entry.type() != DecoderFiles.type(dtype)
-                || !entry.shape().equals(dims)) {
+                || !entry.shape().equals(DecoderFiles.dims(shape))) {
             throw new IllegalArgumentException(directory + ": '" + name + "' is "
                     + (entry == null ? "absent" : entry.type() + " " + entry.shape()) + ", the optimizer's is " + shape
                     + " " + dtype + "; " + FIXED);

@@ -3,6 +3,8 @@ package io.jacquard.train;
 import io.jacquard.data.Batches;
 import io.jacquard.io.DecoderConfigFile;
 import io.jacquard.io.DecoderFiles;
+import io.jacquard.io.ModelDirectory;
+import io.jacquard.io.SafetensorsEntry;
 import io.jacquard.nn.Parameter;
 import io.jacquard.quantize.ModelQuantizer;
 import io.jacquard.quantize.RoundedWeight;
@@ -19,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Makes a model directory with the weights of a model in few bits, and measures what that costs.
@@ -32,7 +33,8 @@ public final class QuantizedModel {
     /// What came of it.
     ///
     /// @param rounding how weights were rounded
-    /// @param bytesBefore of the files with weights, or what they would be in the model's dtype
+    /// @param bytesBefore of the weights' files
+    /// @param bytesAfter of theirs, in which what was not rounded has the model's dtype
     /// @param bitsPerWeight of linear layers, scales and zeros included
     /// @param before the model's score, if it was asked for
     /// @param after the same with the rounded weights
@@ -62,12 +64,16 @@ public final class QuantizedModel {
             for (ModelQuantizer.Layer l : layers) {
                 Map<String, @Nullable Object> line = new LinkedHashMap<>();
                 line.put("weight", l.name());
-                line.put("weight_error", l.weightError());
-                line.put("output_error", Double.isNaN(l.outputError()) ? null : l.outputError());
+                line.put("weight_error", known(l.weightError()));
+                line.put("output_error", known(l.outputError()));
                 lines.add(line);
             }
             all.put("layers", lines);
             return all;
+        }
+
+        private static @Nullable Double known(double error) {
+            return Double.isNaN(error) ? null : error;
         }
     }
 
@@ -93,7 +99,7 @@ public final class QuantizedModel {
             Consumer<ModelQuantizer.Layer> listener)
             throws IOException {
         Score before = validation == null ? null : score(validation);
-        long bytesBefore = model.decoder().weights().count() * bytesOfWeight();
+        long bytesBefore = bytes(model.directory());
         List<ModelQuantizer.Layer> layers = new ArrayList<>();
         ModelQuantizer quantizer = new ModelQuantizer(model.decoder(), rounding, layer -> {
             layers.add(layer);
@@ -130,10 +136,6 @@ public final class QuantizedModel {
         return bits / elements;
     }
 
-    private long bytesOfWeight() {
-        return model.decoder().head().value().dtype().bytes(1);
-    }
-
     private Score score(Batches validation) {
         return new Evaluator(model.decoder(), model.tokenizer(), BATCH).score(validation, sequences);
     }
@@ -157,13 +159,10 @@ public final class QuantizedModel {
     }
 
     private static long bytes(Path directory) throws IOException {
-        long bytes = 0;
-        try (Stream<Path> files = Files.list(directory)) {
-            for (Path p :
-                    files.filter(f -> f.toString().endsWith(".safetensors")).toList()) {
-                bytes += Files.size(p);
-            }
+        try (ModelDirectory files = ModelDirectory.open(directory)) {
+            return files.tensors().values().stream()
+                    .mapToLong(SafetensorsEntry::bytes)
+                    .sum();
         }
-        return bytes;
     }
 }

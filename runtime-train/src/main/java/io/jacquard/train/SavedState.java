@@ -21,7 +21,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -67,14 +66,14 @@ final class SavedState {
             } else if (part.isFirst()) {
                 MemorySegment bytes = arena.allocate(tensor.bytes(), 64);
                 tensor.copyTo(bytes);
-                this.optimizer.add(
-                        new HostTensor(name, DecoderFiles.type(tensor.dtype()), dims(tensor.shape()), bytes));
+                this.optimizer.add(new HostTensor(
+                        name, DecoderFiles.type(tensor.dtype()), DecoderFiles.dims(tensor.shape()), bytes));
             }
         });
         addScales(model);
     }
 
-    /// Ranks of one replica after the other have the same layers: those of the first one are saved.
+    /// All replicas have the same scales: the first one saves them.
     private void addScales(MeshModel model) {
         DelayedScales delayed = model.decoder().weights().delayedScales();
         if (delayed != null && model.mesh().data().rank() == 0) {
@@ -87,7 +86,10 @@ final class SavedState {
 
     private void add(String name, WholeParameters.Whole w) {
         optimizer.add(new HostTensor(
-                name, DecoderFiles.type(w.dtype()), dims(w.parameter().logicalShape()), w.data()));
+                name,
+                DecoderFiles.type(w.dtype()),
+                DecoderFiles.dims(w.parameter().logicalShape()),
+                w.data()));
     }
 
     private static WholeParameters whole(MeshModel model) {
@@ -106,10 +108,6 @@ final class SavedState {
     @SuppressWarnings("MustBeClosedChecker") // write() or free() closes it, on another thread
     static SavedState of(Position position, MeshModel model, Optimizer optimizer, TrainingData data) {
         return new SavedState(Arena.ofShared(), position, model, optimizer, data);
-    }
-
-    private static List<Long> dims(Shape shape) {
-        return Arrays.stream(shape.toArray()).mapToObj(d -> (long) d).toList();
     }
 
     /// Writes this rank's files of a checkpoint into an empty directory and frees the memory.

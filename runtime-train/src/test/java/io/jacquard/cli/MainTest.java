@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.group.FlightRecorder;
 import io.jacquard.group.Operation;
+import io.jacquard.io.ModelDirectory;
+import io.jacquard.io.SafetensorsEntry;
 import io.jacquard.tensor.Debug;
+import io.jacquard.train.LoadedModel;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -14,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -194,7 +198,16 @@ class MainTest {
         assertEquals(0, run("eval", small, "--data", data, "--int4"), err.toString());
         assertEquals(1, run("eval", run, "--data", data, "--int4"), out.toString());
         String eight = directory.resolve("eight").toString();
-        assertEquals(0, run("quantize", run, eight, "--data", data, "--method", "fp8"), err.toString());
+        assertEquals(
+                0, run("quantize", run, eight, "--data", data, "--method", "fp8", "--dtype", "bf16"), err.toString());
+        try (ModelDirectory files = ModelDirectory.open(LoadedModel.find(Path.of(run), _ -> {}))) {
+            long bytes = files.tensors().values().stream()
+                    .mapToLong(SafetensorsEntry::bytes)
+                    .sum(); // of F32
+            assertTrue(
+                    out.toString().contains(String.format(Locale.ROOT, "\n%,d bytes of weights became ", bytes)),
+                    out.toString());
+        }
         assertTrue(out.toString().contains("; linear layers have 9.50 bits a weight\n"), out.toString());
         assertEquals(0, run("eval", eight, "--data", data), err.toString());
         assertEquals(0, run("generate", run, "--prompt", "one", "--tokens", "5"), err.toString());
