@@ -31,32 +31,38 @@ DEVICE void scales_of(float* scales, const float* amax, int32_t count, float lar
 KERNEL(scale_of, THREADS, (float* scales, const float* amax, int32_t count, float largest),
        scales_of(scales, amax, count, largest))
 
-// A warp has a tensor; history and amax are read before they are written.
-DEVICE void delay(float* scales, float* history, float* amax, const float* largest, int32_t length) {
+// A warp has a tensor; history is read before it is written.
+DEVICE void delay(float* scales, float* history, float* amax, int32_t ranks, const float* largest, int32_t length) {
     const int lane = threadIdx.x, tensor = blockIdx.x;
+    uint32_t now = 0;
+    for (int32_t r = lane; r < ranks; r += 32) {
+        float& of_rank = amax[(int64_t)r * gridDim.x + tensor];
+        now = max(now, magnitude(of_rank));
+        of_rank = 0.f;
+    }
+    now = most_of<32>(now);
     float* line = history + (int64_t)tensor * length;
     uint32_t most = 0;
     for (int32_t i = length - 1 - lane; i + lane >= 0; i -= 32) {  // the same turns for all lanes
-        const float moved = i > 0 ? line[i - 1] : i == 0 ? amax[tensor] : 0.f;
+        const float moved = i > 0 ? line[i - 1] : i == 0 ? __uint_as_float(now) : 0.f;
         if (magnitude(moved) < 0x7f800000) most = max(most, magnitude(moved));
         __syncwarp();
         if (i >= 0) line[i] = moved;
         __syncwarp();
     }
     most = most_of<32>(most);
-    if (lane == 0) {
-        amax[tensor] = 0.f;
-        if (most > 0) scales[tensor] = scale_for(__uint_as_float(most), largest[tensor]);
-    }
+    if (lane == 0 && most > 0) scales[tensor] = scale_for(__uint_as_float(most), largest[tensor]);
 }
 
-// delay_scales: history[n, h] moves on by one and takes amax, scales are those of the largest finite value in it
+// delay_scales: history[n, h] moves on by one and takes the largest of amax[r, n] over ranks, scales are those of the
+// largest finite value in it
 // Bytes: 8 n h
 // Operations: 4 n h
 // Roofline: latency; some hundred tensors with histories of 16 to 1024
 // Tile: a warp for each tensor, from the end of its history to the front
-KERNEL(delay_scales, 32, (float* scales, float* history, float* amax, const float* largest, int32_t length),
-       delay(scales, history, amax, largest, length))
+KERNEL(delay_scales, 32,
+       (float* scales, float* history, float* amax, int32_t ranks, const float* largest, int32_t length),
+       delay(scales, history, amax, ranks, largest, length))
 
 // ---- copies in low precision
 

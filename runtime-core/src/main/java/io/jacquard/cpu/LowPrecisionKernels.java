@@ -127,8 +127,9 @@ final class LowPrecisionKernels {
         long h = history.address();
         long a = amax.address();
         long l = largest.address();
-        int n = Math.toIntExact(amax.size());
+        int ranks = amax.shape().dim(0);
+        int n = last(amax);
         int length = last(history);
-        launch(() -> Quantization.delay(s, h, a, l, n, length));
+        launch(() -> Quantization.delay(s, h, a, ranks, l, n, length));
     }
 }

@@ -205,16 +205,21 @@ final class Quantization {
     }
 
     /// Delayed scales of `n` tensors with histories of `h`.
-    static void delay(long scales, long history, long amax, long largest, int n, int h) {
+    static void delay(long scales, long history, long amax, int ranks, long largest, int n, int h) {
         for (int i = 0; i < n; i++) {
+            float now = 0f;
+            for (int r = 0; r < ranks; r++) {
+                long at = amax + 4L * ((long) r * n + i);
+                now = Math.max(now, Mem.getFloat(at));
+                Mem.setFloat(at, 0f);
+            }
             long line = history + 4L * i * h;
             float most = 0f;
             for (int j = h - 1; j >= 0; j--) {
-                float value = Mem.getFloat(j == 0 ? amax + 4L * i : line + 4L * (j - 1));
+                float value = j == 0 ? now : Mem.getFloat(line + 4L * (j - 1));
                 Mem.setFloat(line + 4L * j, value);
                 most = Float.isFinite(value) ? Math.max(most, value) : most;
             }
-            Mem.setFloat(amax + 4L * i, 0f);
             if (most > 0f) {
                 Mem.setFloat(scales + 4L * i, Math.max(most / Mem.getFloat(largest + 4L * i), Float.MIN_NORMAL));
             }

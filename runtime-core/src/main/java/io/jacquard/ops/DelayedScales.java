@@ -1,5 +1,6 @@
 package io.jacquard.ops;
 
+import io.jacquard.group.Group;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Shape;
 import io.jacquard.tensor.Tensor;
@@ -11,9 +12,10 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// The scales of all tensors that [Recipe#FP8_DELAYED] rounds, and the largest magnitudes of the last steps that they
-/// come from: on the device, moved on by one launch a step.
+/// come from: on the device, moved on by one launch a step. Ranks that hold the same layers have the same scales, of
+/// the largest among them.
 ///
-/// Until the first [#step], scales are those of the tensors at hand.
+/// Until the first [#step], each tensor has the scale of its own largest magnitude.
 ///
 /// **Thread**: that of the session.
 public final class DelayedScales {
@@ -31,7 +33,12 @@ public final class DelayedScales {
     private @Nullable State state;
     private boolean fresh = true;
 
-    private record State(Tensor scales, Tensor history, Tensor amax, Tensor largest) {}
+    /// @param amax of all ranks, `[ranks, n]`
+    /// @param gathers what makes it whole, one after the other
+    /// @param mine where this rank's row of it begins, in elements
+    private record State(Tensor scales, Tensor history, Tensor amax, Tensor largest, List<Gather> gathers, long mine) {}
+
+    private record Gather(Group group, Tensor out, Tensor in) {}
 
     /// The scale of one tensor.
     public final class Site {
@@ -51,23 +58,21 @@ public final class DelayedScales {
             return scale().reshape(Shape.of(1, 1));
         }
 
-        /// Whether [#scale] is that of steps before, so that [#see] does not change it.
+        /// Whether there were steps before, so that [#scale] is known.
         boolean isSettled() {
+            allocated();
             return !fresh;
         }
 
         /// The largest magnitude in this step so far, F32 `[1]`.
         Tensor amax() {
-            return allocated().amax.slice(index, Shape.of(1));
+            State s = allocated();
+            return s.amax.slice(s.mine + index, Shape.of(1));
         }
 
-        /// Takes notice of `x`, whose scale [#scale] then is.
+        /// Takes notice of `x`, or of its largest magnitude.
         void see(Tensor x) {
-            Tensor amax = amax();
-            x.kernels().absMax(amax, x, 1f);
-            if (fresh) {
-                x.kernels().scaleOf(scale(), amax, types.get(index));
-            }
+            x.kernels().absMax(amax(), x, 1f);
         }
     }
 
@@ -93,20 +98,48 @@ public final class DelayedScales {
         return new Site(types.size() - 1);
     }
 
-    /// Gives all of them memory in the current scope.
+    /// Gives all of them memory in the current scope, for one rank.
     public void allocate() {
+        allocate(List.of());
+    }
+
+    /// Gives all of them memory in the current scope. All ranks of `groups` must call, and have the same layers.
+    ///
+    /// @param groups whose product is all ranks with these layers, that of the innermost ranks first
+    public void allocate(List<Group> groups) {
         int n = types.size();
+        int ranks = groups.stream().mapToInt(Group::size).reduce(1, Math::multiplyExact);
         float[] largest = new float[n];
         for (int i = 0; i < n; i++) {
             largest[i] = types.get(i).largest();
         }
         Tensor scales = Tensor.zeros(Shape.of(n), DType.F32).named("delayed scales");
         scales.kernels().fill(scales, 1f);
+        Tensor amax = Tensor.zeros(Shape.of(ranks, n), DType.F32).named("largest magnitudes");
+        List<Gather> gathers = new ArrayList<>();
+        int first = 0;
+        int count = ranks;
+        for (Group g : groups.reversed()) {
+            int part = count / g.size();
+            int mine = first + g.rank() * part;
+            if (g.size() > 1 && n > 0) {
+                gathers.addFirst(new Gather(g, rows(amax, first, count), rows(amax, mine, part)));
+            }
+            first = mine;
+            count = part;
+        }
         state = new State(
                 scales,
                 Tensor.zeros(Shape.of(n, HISTORY), DType.F32).named("largest magnitudes of steps"),
-                Tensor.zeros(Shape.of(n), DType.F32).named("largest magnitudes"),
-                Tensor.of(Shape.of(n), largest).named("largest values of types"));
+                amax,
+                Tensor.of(Shape.of(n), largest).named("largest values of types"),
+                gathers,
+                (long) first * n);
+    }
+
+    private static Tensor rows(Tensor matrix, int first, int count) {
+        int n = matrix.shape().last();
+        return matrix.slice((long) first * n, Shape.of(count, n));
     }
 
     private State allocated() {
@@ -116,9 +149,11 @@ public final class DelayedScales {
         return state;
     }
 
-    /// Ends an optimizer step: what was seen in it counts from the next one on. Waits for nothing.
+    /// Ends an optimizer step: what was seen in it, on any rank, counts from the next one on. Waits for nothing.
+    /// All ranks with these layers must call.
     public void step() {
         State s = allocated();
+        s.gathers.forEach(g -> g.group.allGather(g.out, g.in).join());
         s.scales.kernels().delayScales(s.scales, s.history, s.amax, s.largest);
         fresh = false;
     }

@@ -157,7 +157,7 @@ record ScaledLinear(
 
     /// The scale of all of `x`, `[1, 1]`.
     private static Tensor scale(Tensor x, DType type, DelayedScales.@Nullable Site site, boolean counts) {
-        if (site != null) {
+        if (site != null && site.isSettled()) {
             if (counts) {
                 site.see(x);
             }
@@ -168,6 +168,9 @@ record ScaledLinear(
         if (amax == null) {
             amax = scale;
             x.kernels().absMax(amax, x, 0f);
+        }
+        if (site != null && counts) {
+            site.see(amax);
         }
         x.kernels().scaleOf(scale, amax, type);
         return scale;
@@ -180,17 +183,17 @@ record ScaledLinear(
 
     @Override
     public List<Tensor> saved() {
-        List<Tensor> saved = new ArrayList<>(own(xTransposed));
-        saved.addAll(own(wTransposed));
+        List<Tensor> saved = new ArrayList<>(own(xTransposed, site(delayed, 0)));
+        saved.addAll(own(wTransposed, site(delayed, 1)));
         if (preActivation != null) {
             saved.add(preActivation);
         }
         return saved;
     }
 
-    /// What of a copy is this node's: delayed scales are not.
-    private List<Tensor> own(@Nullable Scaled s) {
-        return s == null ? List.of() : delayed == null ? List.of(s.values(), s.scales()) : List.of(s.values());
+    /// What of a copy is this node's: scales of steps before are not.
+    private static List<Tensor> own(@Nullable Scaled s, DelayedScales.@Nullable Site site) {
+        return s == null ? List.of() : isOf(site, s) ? List.of(s.values()) : List.of(s.values(), s.scales());
     }
 
     @Override
@@ -220,8 +223,8 @@ record ScaledLinear(
                 xTransposed != null,
                 site(delayed, 2),
                 true);
-        into.temporary(own(g.straight));
-        into.temporary(own(g.transposed));
+        into.temporary(own(g.straight, site(delayed, 2)));
+        into.temporary(own(g.transposed, site(delayed, 2)));
         if (g.straight != null && wTransposed != null) {
             Scaled d = g.straight;
             Scaled w = wTransposed;

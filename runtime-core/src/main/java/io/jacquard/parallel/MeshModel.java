@@ -50,7 +50,7 @@ public record MeshModel(Mesh mesh, Decoder decoder, Shards shards, DType dtype) 
         Shards shards = Shards.allocate(weights, ranks, plan.shards, plan.values, plan.gradients, seed);
         DelayedScales delayed = weights.delayedScales();
         if (delayed != null) {
-            delayed.allocate();
+            delayed.allocate(List.of(mesh.tensor(), mesh.data()));
         }
         return new MeshModel(mesh, decoder, shards, plan.values);
     }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.jacquard.group.LocalGroup;
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Gradients;
 import io.jacquard.tensor.Scope;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// Linear layers in low precision, against double-precision products of operands that are rounded one by one: what the
@@ -242,6 +244,78 @@ final class ScaledLinearTest {
             assertNear(q.times(rounded(Matrix.of(w), DType.F8E4M3, Blocks.WHOLE, null)), y);
             delayed.scales.step();
         }
+    }
+
+    /// Of a pipeline, several micro-batches are between forward and backward, and weights' gradients come later
+    /// still.
+    @Test
+    void inTheFirstStepEachTensorHasItsOwnScale() {
+        Tensor w = random(0.1, O, I);
+        Tensor small = random(1, N, I);
+        Tensor large = random(20, N, I);
+        Tensor dy = random(1e-3, N, O);
+        Tensor larger = random(1, N, O);
+        float[][] results = new float[2][];
+        for (Recipe recipe : List.of(Recipe.FP8_CURRENT, Recipe.FP8_DELAYED)) {
+            DelayedScales.Layer layer = layer(recipe);
+            Tensor dw = Tensor.zeros(w.shape(), DType.F32);
+            Tensor weight = w.leaf(dw, "weight");
+            Tensor a = small.leaf();
+            Tensor b = large.leaf();
+            float[] evaluated = Ops.linear(small, w, null, false, recipe, layer).toFloats();
+            Tensor first = Ops.linear(a, weight, null, false, recipe, layer);
+            Tensor second = Ops.linear(b, weight, null, false, recipe, layer);
+            Gradients.Split split = Gradients.split(first, dy, a);
+            Tensor db = Gradients.of(second, larger, b).getFirst();
+            split.weights();
+            Tensor da = split.wanted().getFirst();
+            results[recipe == Recipe.FP8_CURRENT ? 0 : 1] =
+                    concat(evaluated, first.toFloats(), second.toFloats(), da.toFloats(), db.toFloats(), dw.toFloats());
+        }
+        assertArrayEquals(results[0], results[1]);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2, 1", "1, 3", "2, 2"})
+    void ranksHaveTheScaleOfTheLargestAmongThem(int inner, int outer) {
+        double[] sizes = {1, 8, 2, 4};
+        float[][] saved = new float[inner * outer][];
+        LocalGroup.run(inner * outer, world -> {
+            int rank = world.rank();
+            try (Session s = Session.open("cpu");
+                    var _ = Scope.open("rank")) {
+                DelayedScales scales = new DelayedScales();
+                DelayedScales.Layer layer = scales.layer("a layer");
+                scales.layer("an unused layer");
+                scales.allocate(List.of(world.split(rank / inner), world.split(rank % inner)));
+                Tensor w = all(0.5, O, I);
+                for (int step = 0; step < 2; step++) {
+                    Tensor x = all(sizes[(rank + step) % 4], N, I);
+                    Ops.linear(x.leaf(), w, null, false, Recipe.FP8_DELAYED, layer);
+                    scales.step();
+                }
+                saved[rank] = scales.saved().get("a layer");
+            }
+        });
+        for (int rank = 0; rank < saved.length; rank++) {
+            double before = 0;
+            double now = 0;
+            for (int r = 0; r < saved.length; r++) {
+                before = Math.max(before, sizes[r]);
+                now = Math.max(now, sizes[(r + 1) % 4]);
+            }
+            assertEquals((float) (Math.max(before, now) / 448), saved[rank][0]);
+            assertEquals((float) (0.5 / 448), saved[rank][1]);
+            assertEquals((float) now, saved[rank][3]); // after the scales of input, weight and gradient
+            assertEquals((float) before, saved[rank][4]);
+            assertArrayEquals(saved[0], saved[rank]);
+        }
+    }
+
+    private static Tensor all(double value, int... dims) {
+        Tensor t = Tensor.empty(Shape.of(dims), DType.F32);
+        t.kernels().fill(t, (float) value);
+        return t;
     }
 
     private static float largest(Tensor x) {

@@ -179,7 +179,7 @@ final class QuantizeKernels {
     }
 
     void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest) {
-        int n = Math.toIntExact(amax.size());
+        int n = amax.shape().last();
         if (n == 0) {
             return;
         }
@@ -187,6 +187,7 @@ final class QuantizeKernels {
                 .tensor(scales)
                 .tensor(history)
                 .tensor(amax)
+                .int32(amax.shape().dim(0))
                 .tensor(largest)
                 .int32(history.shape().last())
                 .run(n, WARP);

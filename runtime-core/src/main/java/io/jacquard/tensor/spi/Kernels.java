@@ -134,8 +134,9 @@ public interface Kernels {
     void matmulWeights(Tensor out, Tensor x, Scaled w, boolean transposed, float beta, Epilogue epilogue);
 
     /// Delayed scaling of `n` tensors (Micikevicius et al., arXiv:2209.05433): `history`, F32 `[n, h]`, moves on by
-    /// one and receives `amax` `[n]`, which starts again at 0; `scales` `[n]` become those of the largest finite
-    /// value there, and stay where all are 0. `largest` `[n]` is that of each one's type.
+    /// one and receives the largest of each column of `amax` `[r, n]`, of `r` ranks, which starts again at 0;
+    /// `scales` `[n]` become those of the largest finite value there, and stay where all are 0. `largest` `[n]` is
+    /// that of each one's type.
     void delayScales(Tensor scales, Tensor history, Tensor amax, Tensor largest);
 
     // ---- norms

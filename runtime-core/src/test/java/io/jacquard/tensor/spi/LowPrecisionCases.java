@@ -236,37 +236,45 @@ final class LowPrecisionCases {
 
     private static void delayScales(Table table) {
         for (int h : new int[] {1, 3, 16, 40}) {
-            for (int n : new int[] {1, 5, 33}) {
-                table.add("delayScales", n + " with histories of " + h, t -> {
+            for (int[] size : new int[][] {{1, 1}, {1, 5}, {2, 5}, {1, 33}, {3, 33}, {40, 2}}) {
+                int ranks = size[0];
+                int n = size[1];
+                table.add("delayScales", n + " of " + ranks + " ranks with histories of " + h, t -> {
                     // of each kind some: a maximum that is new, old, nowhere, or not finite
                     Operand history = t.in("history", DType.F32, (r, i) -> i / h % 4 == 2 ? 0 : r.nextDouble(), n, h);
                     Operand amax = t.in(
                             "amax",
                             DType.F32,
-                            (r, i) -> switch (i % 4) {
+                            (r, i) -> switch (i % n % 4) {
                                 case 0 -> 2 + r.nextDouble();
                                 case 1 -> r.nextDouble() / 16;
                                 case 2 -> 0;
                                 default -> r.nextBoolean() ? Double.NaN : INF;
                             },
+                            ranks,
                             n);
                     Operand largest = t.in("largest", DType.F32, (_, i) -> i % 2 == 0 ? 448 : 57344, n);
                     Operand scales = t.in("scales", DType.F32, values(0.125), n);
                     t.run(k -> k.delayScales(scales.tensor(), history.tensor(), amax.tensor(), largest.tensor()));
-                    expectDelayed(t, scales, history, amax, largest, n, h);
+                    expectDelayed(t, scales, history, amax, largest);
                 });
             }
         }
     }
 
-    private static void expectDelayed(
-            Trial t, Operand scales, Operand history, Operand amax, Operand largest, int n, int h) {
+    private static void expectDelayed(Trial t, Operand scales, Operand history, Operand amax, Operand largest) {
+        int n = scales.initial().length;
+        int h = history.initial().length / n;
         double[] newHistory = new double[n * h];
         double[] newScales = scales.initial().clone();
         for (int i = 0; i < n; i++) {
+            double now = 0;
+            for (int r = 0; r < amax.initial().length; r += n) {
+                now = Math.max(now, amax.initial()[r + i]);
+            }
             float most = 0;
             for (int j = 0; j < h; j++) {
-                double value = j == 0 ? amax.initial()[i] : history.initial()[i * h + j - 1];
+                double value = j == 0 ? now : history.initial()[i * h + j - 1];
                 newHistory[i * h + j] = value;
                 most = Double.isFinite(value) ? Math.max(most, (float) value) : most;
             }
@@ -276,7 +284,7 @@ final class LowPrecisionCases {
         }
         t.expectExactly(history, newHistory);
         t.expectExactly(scales, newScales);
-        t.expectExactly(amax, new double[n]);
+        t.expectExactly(amax, new double[amax.initial().length]);
     }
 
     // ---- copies

@@ -173,7 +173,7 @@ final class WorkTest {
                 2 * (2 * N * C + N * 5) + weights,
                 2 * N * 5 * C,
                 k -> k.matmulWeights(x, bf16(N, 5), w, false, 1f, Epilogue.NONE));
-        streams(2 * 4 * (3 * 7 + 3) + 2 * 4 * 3, 3 * 7, k -> k.delayScales(f32(3), f32(3, 7), f32(3), f32(3)));
+        streams(2 * 4 * (3 * 7 + 2 * 3) + 2 * 4 * 3, 3 * 7, k -> k.delayScales(f32(3), f32(3, 7), f32(2, 3), f32(3)));
     }
 
     private void norms() {
