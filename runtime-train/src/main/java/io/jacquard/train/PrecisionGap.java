@@ -89,14 +89,19 @@ final class PrecisionGap {
         return new PrecisionGap(config, reference, new float[n], 0);
     }
 
-    /// What an interrupted run has kept of its first `done` steps; null if it kept nothing.
-    static @Nullable PrecisionGap load(TrainConfig config, long done) throws IOException {
+    /// What an interrupted run has kept of its first `done` steps: no losses if they were of another precision, or
+    /// not compared.
+    static PrecisionGap load(TrainConfig config, long done, TrainListener listener) throws IOException {
         Path file = RunDirectory.precision(config.run());
-        if (!Files.exists(file)) {
-            return null;
+        Map<String, @Nullable Object> saved = Files.exists(file) ? Json.readObject(file, MAX_BYTES) : Map.of();
+        TrainConfig.Training t = config.training();
+        boolean isSame = t.precision().label().equals(saved.get("precision"))
+                && ConfigKey.spelling(t.dtype()).equals(saved.get("against"));
+        float[] reference = floats(isSame ? saved.get("reference") : null);
+        if (reference.length == 0) {
+            listener.noted("precision " + t.precision().label() + ": the first steps of this run were not compared with"
+                    + " those in " + ConfigKey.spelling(t.dtype()) + ", so that its end says no gap");
         }
-        Map<String, @Nullable Object> saved = Json.readObject(file, MAX_BYTES);
-        float[] reference = floats(saved.get("reference"));
         float[] kept = floats(saved.get("losses"));
         float[] losses = new float[reference.length];
         int known = (int) Math.min(done, Math.min(kept.length, losses.length));
@@ -119,7 +124,7 @@ final class PrecisionGap {
             return;
         }
         losses[known++] = loss;
-        if (known == reference.length) {
+        if (isComplete()) {
             listener.noted(comparison());
             if (grows()) {
                 listener.noted("warning: the gap grows: " + percent(gap(PARTS - 2)) + " before; compare validations of"
@@ -127,6 +132,10 @@ final class PrecisionGap {
             }
             write(Map.of());
         }
+    }
+
+    private boolean isComplete() {
+        return known > 0 && known == reference.length;
     }
 
     private int from(int part) {
@@ -177,7 +186,7 @@ final class PrecisionGap {
 
     /// Reports at the end of the run, with what rounding did in a step.
     void report(RoundingErrors errors, TrainListener listener) throws IOException {
-        if (known == reference.length) {
+        if (isComplete()) {
             listener.noted(comparison());
         }
         if (!errors.tallies().isEmpty()) {
@@ -190,7 +199,7 @@ final class PrecisionGap {
 
     private static String most(RoundingErrors errors, ToDoubleFunction<RoundingErrors.Tally> what) {
         return errors.tallies().entrySet().stream()
-                .filter(e -> what.applyAsDouble(e.getValue()) > 0)
+                .filter(e -> !(what.applyAsDouble(e.getValue()) <= 0)) // NaN is the largest
                 .max(Comparator.comparingDouble(e -> what.applyAsDouble(e.getValue())))
                 .map(e ->
                         String.format(Locale.ROOT, "%.3g %% (%s)", 100 * what.applyAsDouble(e.getValue()), e.getKey()))
@@ -201,7 +210,7 @@ final class PrecisionGap {
         Map<String, Object> all = new LinkedHashMap<>();
         all.put("precision", label);
         all.put("against", dtype);
-        if (known == reference.length) {
+        if (isComplete()) {
             all.put("gap", number(gap(PARTS - 1)));
         }
         all.put("reference", list(reference, reference.length));
@@ -210,7 +219,8 @@ final class PrecisionGap {
         AtomicFiles.writeText(file, Json.renderLines(all));
     }
 
-    private static Object number(double value) {
+    /// `value` as JSON can have it.
+    static Object number(double value) {
         return Double.isFinite(value) ? value : "not finite";
     }
 
@@ -222,6 +232,8 @@ final class PrecisionGap {
 
     /// Keeps the losses so far beside a saved state.
     void save() throws IOException {
-        write(Map.of());
+        if (reference.length > 0) {
+            write(Map.of());
+        }
     }
 }

@@ -84,9 +84,9 @@ final class RoundingErrors implements LinearWatch {
                 .map(e -> {
                     Map<String, Object> line = new LinkedHashMap<>();
                     line.put("tensor", e.getKey());
-                    line.put("underflow", e.getValue().underflow());
-                    line.put("overflow", e.getValue().overflow());
-                    line.put("error", e.getValue().error());
+                    line.put("underflow", PrecisionGap.number(e.getValue().underflow()));
+                    line.put("overflow", PrecisionGap.number(e.getValue().overflow()));
+                    line.put("error", PrecisionGap.number(e.getValue().error()));
                     return line;
                 })
                 .toList();

@@ -85,7 +85,6 @@ final class TrainLoop implements AutoCloseable {
         this.directory = directory;
         mesh = new Mesh(world, topology(config.parallel(), world));
         this.listener = isFirst() ? listener : TrainListener.SILENT;
-        Settings.check(config, world);
         long before = Session.current().usedBytes();
         TrainConfig.Training t = config.training();
         model = model(config, data, mesh, new Precision(t.precision(), t.precisionEnds()));

@@ -166,8 +166,10 @@ final class TrainStep implements AutoCloseable {
         return new Launched();
     }
 
-    /// Computes the gradients of the step that [#load] prepared, eagerly, and updates nothing.
+    /// Computes the gradients of the step that [#load] prepared, eagerly, and updates nothing. Forgets a recorded
+    /// step, whose memory it needs.
     void gradients() {
+        forget();
         set();
         model.shards().begin();
         try (var _ = Scope.open("gradients")) {

@@ -117,6 +117,7 @@ public final class Trainer {
 
     private Outcome run(Group world, boolean resumes) throws IOException {
         boolean isFirst = world.rank() == 0;
+        Settings.check(config, world);
         try (RunDirectory directory =
                         isFirst ? RunDirectory.open(config.run()) : RunDirectory.ofAnotherRank(config.run());
                 TrainingData data = TrainingData.open(config)) {
@@ -142,10 +143,10 @@ public final class Trainer {
         if (!PrecisionGap.isWanted(config)) {
             return null;
         }
+        TrainListener one = world.rank() == 0 ? listener : TrainListener.SILENT;
         return checkpoint == null
-                ? PrecisionGap.measure(
-                        config, data, world, world.rank() == 0 ? listener : TrainListener.SILENT, () -> stop)
-                : PrecisionGap.load(config, CheckpointDirectory.stepOf(checkpoint));
+                ? PrecisionGap.measure(config, data, world, one, () -> stop)
+                : PrecisionGap.load(config, CheckpointDirectory.stepOf(checkpoint), one);
     }
 
     /// What rank 0 does for all: looks for a state to go on from, and writes the configuration.

@@ -154,6 +154,65 @@ class PrecisionTest {
         assertFalse(outcome.complete());
         assertEquals(3, compared[0]);
         assertEquals(1, outcome.step()); // a run looks after each step
+        assertGoesOnWithoutGap(config);
+    }
+
+    private static void assertGoesOnWithoutGap(TrainConfig config) throws IOException {
+        Notes notes = new Notes();
+        assertTrue(new Trainer(config, notes).resume().complete());
+        String label = config.training().precision().label();
+        assertEquals(
+                "precision " + label + ": the first steps of this run were not compared with those in f32, so that its"
+                        + " end says no gap",
+                notes.lines.getFirst());
+        assertTrue(notes.lines.getLast().startsWith("rounding, at most: "), notes.lines.toString());
+        Map<String, @Nullable Object> file = Json.readObject(config.run().resolve("precision.json"), 1 << 20);
+        assertEquals(List.of("precision", "against", "reference", "losses", "tensors"), List.copyOf(file.keySet()));
+        assertEquals(label, file.get("precision"));
+        assertEquals(List.of(), file.get("losses"));
+    }
+
+    @Test
+    void aRunThatGoesOnInAnotherPrecisionHasNoGap() throws IOException {
+        ConfigReader config = TinyRun.config(directory, "another")
+                .set("training.precision=fp8-current")
+                .set("training.gapSteps=2")
+                .set("training.steps=3");
+        new Trainer(config.read(), TrainListener.SILENT).start();
+        assertGoesOnWithoutGap(
+                config.set("training.precision=int8").set("training.steps=5").read());
+    }
+
+    @Test
+    void aReportOfNumbersThatAreNotFiniteCanBeRead() throws IOException {
+        ConfigReader config = TinyRun.config(directory, "not finite")
+                .set("training.precision=fp8-current")
+                .set("training.gapSteps=1")
+                .set("training.steps=2")
+                .set("optimizer.learningRate=1e38")
+                .set("optimizer.warmup=0");
+        Notes notes = new Notes();
+        new Trainer(config.read(), notes).start();
+        assertTrue(notes.lines.getLast().contains(", error NaN % ("), notes.lines.toString());
+        Map<String, @Nullable Object> file = Json.readObject(config.read().run().resolve("precision.json"), 1 << 20);
+        assertTrue(file.get("tensors").toString().contains("error=not finite"), file.toString());
+    }
+
+    @Test
+    void whatDoesNotGoTogetherIsRefusedBeforeTheFirstStep() {
+        TrainConfig config = TinyRun.config(directory, "refused")
+                .set("training.precision=int8")
+                .set("parallel.chunks=2")
+                .set("parallel.schedule=gpipe")
+                .read();
+        Notes notes = new Notes();
+        assertEquals(
+                "parallel.chunks 2 belong to the schedule 1f1b, not to gpipe; set parallel.schedule to 1f1b or"
+                        + " parallel.chunks to 1",
+                assertThrows(IllegalArgumentException.class, () -> new Trainer(config, notes).start())
+                        .getMessage());
+        assertEquals(List.of(), notes.lines);
+        assertFalse(Files.exists(config.run()));
     }
 
     @Test
