@@ -282,7 +282,7 @@ final class ScaledLinearTest {
         float[][] saved = new float[inner * outer][];
         LocalGroup.run(inner * outer, world -> {
             int rank = world.rank();
-            try (Session s = Session.open("cpu");
+            try (Session _ = Session.open("cpu");
                     var _ = Scope.open("rank")) {
                 DelayedScales scales = new DelayedScales();
                 DelayedScales.Layer layer = scales.layer("a layer");

@@ -272,7 +272,7 @@ class RanksTest {
                         TrainListener.SILENT,
                         true)
                 .checkpoint();
-        for (String file : files.split(" ")) {
+        for (String file : Stream.of(files.split(" ")).toList()) {
             byte[] expected = Files.readAllBytes(whole.resolve(file + ".safetensors"));
             assertArrayEquals(expected, Files.readAllBytes(again.resolve(file + ".safetensors")), file);
             assertArrayEquals(expected, Files.readAllBytes(otherwise.resolve(file + ".safetensors")), file);
