@@ -20,12 +20,28 @@ import org.junit.jupiter.params.provider.MethodSource;
 class KernelRowTest {
     static Stream<KernelRow> rows() {
         return Rows.of(Rows.Scale.TINY, "f32").stream()
-                .filter(row -> !row.isStep())
+                .filter(row -> !row.isStep() && !isLinear(row))
                 .map(KernelRowTest::of);
+    }
+
+    private static boolean isLinear(Row row) {
+        return row.spec().get("kind").equals("linear");
     }
 
     private static KernelRow of(Row row) {
         return KernelRow.of(Lines.JSON.valueToTree(row.spec()));
+    }
+
+    @Test
+    void linearLayersAreRefused() {
+        for (Row row : Rows.of(Rows.Scale.TINY, "f32").stream()
+                .filter(KernelRowTest::isLinear)
+                .toList()) {
+            assertEquals(
+                    "rows of linear layers, in any precision, are for PyTorch alone",
+                    assertThrows(UnsupportedOperationException.class, () -> of(row))
+                            .getMessage());
+        }
     }
 
     private static KernelRow named(String name) {
