@@ -25,8 +25,7 @@ final class Contenders implements AutoCloseable {
     private static final String PEER_MAIN = "io.jacquard.benchmarks.peers.PeerServer";
 
     /// glibc gives large blocks back to the kernel at once, and a framework that frees its activations then waits
-    /// for page faults: PyTorch's GPT-2 124M step on two cores is 15 to 35 % faster with its memory kept. Ours has
-    /// an arena.
+    /// for page faults: PyTorch's steps are faster with its memory kept. Ours has an arena.
     private static final Map<String, String> MALLOC = Map.of(
             "MALLOC_MMAP_THRESHOLD_", "8589934592",
             "MALLOC_TRIM_THRESHOLD_", "17179869184",
