@@ -60,6 +60,32 @@ final class ResultsPageTest {
     }
 
     @Test
+    void aGoalSaysWherePyTorchWasNotCompiled(@TempDir Path root) throws IOException {
+        Path record =
+                Files.createDirectories(root.resolve("benchmarks/results")).resolve("cpu.json");
+        String text = """
+                {"benchmark": "bench", "date": "2027-01-02T03:04:05Z", "commit": "abc1234", "machine": "cpu",
+                 "device": "cpu:0", "contenders": {}, "roofline": {}, "skipped": [],
+                 "rows": [{"name": "gelu forward 1024x3072 f32", "micros": 1.0, "peers": {"pytorch eager": {"micros": 2.0}}},
+                          {"name": "gelu backward 1024x3072 f32", "micros": 1.0,
+                           "peers": {"pytorch eager": {"micros": 2.0}, "pytorch compile": {%s}}},
+                          {"name": "attention forward hd64 causal T=256 B=4 H=12 f32", "micros": 1.0,
+                           "peers": {"pytorch sdpa flash": {"micros": 2.0}}}]}
+                """;
+        Files.writeString(record, text.formatted("\"micros\": 1.5"));
+        String page = new ResultsPage(root).text();
+        assertTrue(page.contains("| gelu forward 1024x3072 f32 | the best PyTorch (eager only) | 1.20 | 2.00 |"));
+        assertTrue(page.contains("| gelu backward 1024x3072 f32 | the best PyTorch | 1.20 | 1.50 |"));
+        assertTrue(
+                page.contains("| attention forward hd64 causal T=256 B=4 H=12 f32 | the best PyTorch | 1.90 | 2.00 |"));
+        assertTrue(page.contains("| swiglu forward 512x8192 f32 | the best PyTorch | 1.20 | not run |"));
+        Files.writeString(record, text.formatted("\"why\": \"it died\""));
+        assertTrue(new ResultsPage(root)
+                .text()
+                .contains("| gelu backward 1024x3072 f32 | the best PyTorch (eager only) | 1.20 | 2.00 |"));
+    }
+
+    @Test
     void theEmulatorIsNoGpu(@TempDir Path root) throws IOException {
         String page = page(root, "emulated", 2.31);
         assertTrue(page.contains("**Nothing has run on a GPU yet.**"));
