@@ -69,7 +69,7 @@ DEVICE void norm_held(const NormOperands<T>& o, NormShape shape, RowGroup& group
                 stored.widen(v[k]);  // the norm is of what the next layers will read
             }
 #pragma unroll
-            for (int i = 0; i < V; i++) sum += CENTRED ? v[k][i] : v[k][i] * v[k][i];
+            for (int i = 0; i < V; i++) sum = CENTRED ? sum + v[k][i] : fmaf(v[k][i], v[k][i], sum);
         }
         sum = group_sum(sum, group);
         fetch(row + group.stride);
@@ -83,7 +83,7 @@ DEVICE void norm_held(const NormOperands<T>& o, NormShape shape, RowGroup& group
 #pragma unroll
                 for (int i = 0; i < V; i++) {
                     v[k][i] -= mean;
-                    sum += v[k][i] * v[k][i];
+                    sum = fmaf(v[k][i], v[k][i], sum);
                 }
             }
             sum = group_sum(sum, group);
@@ -127,7 +127,7 @@ DEVICE void norm_reread(const NormOperands<T>& o, NormShape shape, RowGroup& gro
                 store_chunk(o.total + row * columns + c, v);
             }
 #pragma unroll
-            for (int i = 0; i < V; i++) sum += CENTRED ? v[i] : v[i] * v[i];
+            for (int i = 0; i < V; i++) sum = CENTRED ? sum + v[i] : fmaf(v[i], v[i], sum);
         }
         sum = group_sum(sum, group);
         if (o.residual) x = o.total + row * columns;  // each thread reads back its own columns
@@ -139,7 +139,10 @@ DEVICE void norm_reread(const NormOperands<T>& o, NormShape shape, RowGroup& gro
                 float v[V];
                 load_chunk(v, x + c);
 #pragma unroll
-                for (int i = 0; i < V; i++) sum += (v[i] - mean) * (v[i] - mean);
+                for (int i = 0; i < V; i++) {
+                    const float d = v[i] - mean;
+                    sum = fmaf(d, d, sum);
+                }
             }
             sum = group_sum(sum, group);
         }

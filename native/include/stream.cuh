@@ -30,7 +30,19 @@ DEVICE void each(int64_t n, bool aligned, Op& op) {
     stream<1, 1>(units * N, n, op);
 }
 
-// out = f(x) + beta * out element by element, for `each`.
+// What a result is added to: the elements at p, or where beta is 0 a -0, which leaves every sum as it is, also the sign
+// of 0. With it a multiply-add can always be written as one, fmaf(a, b, before): whether a compiler contracts a product
+// and a sum behind an `if` differs between the loops of one kernel, and between kernels that must give the same bits.
+template <int N, class T>
+DEVICE Chunk<T, N> load_before(const T* p, float beta) {
+    if (beta != 0.f) return Chunk<T, N>::load(p);
+    float nothing[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) nothing[j] = -0.f;
+    return Chunk<T, N>::narrow(nothing);
+}
+
+// out = f(x, before) element by element, for `each`; before is out, or -0 where beta is 0.
 template <class O, class T, class F>
 struct Map {
     O* out;
@@ -48,23 +60,16 @@ struct Map {
 
     template <int N>
     DEVICE In<N> load(int64_t i) const {
-        In<N> in;
-        in.x = Chunk<T, N>::load(x + i);
-        if (beta != 0.f) in.before = Chunk<O, N>::load(out + i);
-        return in;
+        return {Chunk<T, N>::load(x + i), load_before<N>(out + i, beta)};
     }
 
     template <int N>
     DEVICE void store(int64_t i, const In<N>& in) const {
         float v[N], before[N];
         in.x.widen(v);
+        in.before.widen(before);
 #pragma unroll
-        for (int j = 0; j < N; j++) v[j] = f(v[j]);
-        if (beta != 0.f) {
-            in.before.widen(before);
-#pragma unroll
-            for (int j = 0; j < N; j++) v[j] += before[j];
-        }
+        for (int j = 0; j < N; j++) v[j] = f(v[j], before[j]);
         Chunk<O, N>::narrow(v).store(out + i);
     }
 };

@@ -110,16 +110,17 @@ struct GeluGrad {
     DEVICE void load(float (&v)[8], int32_t row, int32_t column, int count) const {
         const bool vector = columns % 8 == 0 && aligned16(dx, dy, x) && count > 0;
         const int64_t at = count > 0 ? (int64_t)row * columns + column : 0;
-        float g[8];
+        float g[8], before[8];
         load_row(g, dy + at, vector, count);
         load_row(v, x + at, vector, count);
-#pragma unroll
-        for (int j = 0; j < 8; j++) v[j] = g[j] * gelu_slope<T>(v[j]);
         if (beta != 0.f) {
-            load_row(g, dx + at, vector, count);
+            load_row(before, dx + at, vector, count);
+        } else {
 #pragma unroll
-            for (int j = 0; j < 8; j++) v[j] += g[j];
+            for (int j = 0; j < 8; j++) before[j] = -0.f;  // as load_before
         }
+#pragma unroll
+        for (int j = 0; j < 8; j++) v[j] = fmaf(g[j], gelu_slope<T>(v[j]), before[j]);
     }
 };
 

@@ -69,7 +69,7 @@ KERNEL(fill_u8, THREADS, (uint8_t* out, float value, int64_t n), fill(out, value
 
 template <class O, class T>
 DEVICE void cast(O* out, const T* x, int64_t n) {
-    auto same = [](float v) { return v; };
+    auto same = [](float v, float) { return v; };
     Map<O, T, decltype(same)> op{out, x, 0.f, same};
     constexpr int N = TOGETHER<O, T>;
     each<N, 2>(n, aligned<N>(out) && aligned<N>(x), op);

@@ -6,7 +6,7 @@ constexpr int THREADS = 256;
 
 // ---- sums and products
 
-// out = f(x, y) + beta * out, all of one type, for `each`.
+// out = f(x, y, before), all of one type, for `each`; before as in Map.
 template <class T, class F>
 struct Map2 {
     T* out;
@@ -22,25 +22,17 @@ struct Map2 {
 
     template <int N>
     DEVICE In<N> load(int64_t i) const {
-        In<N> in;
-        in.x = Chunk<T, N>::load(x + i);
-        in.y = Chunk<T, N>::load(y + i);
-        if (beta != 0.f) in.before = Chunk<T, N>::load(out + i);
-        return in;
+        return {Chunk<T, N>::load(x + i), Chunk<T, N>::load(y + i), load_before<N>(out + i, beta)};
     }
 
     template <int N>
     DEVICE void store(int64_t i, const In<N>& in) const {
-        float a[N], b[N];
+        float a[N], b[N], before[N];
         in.x.widen(a);
         in.y.widen(b);
+        in.before.widen(before);
 #pragma unroll
-        for (int j = 0; j < N; j++) a[j] = f(a[j], b[j]);
-        if (beta != 0.f) {
-            in.before.widen(b);
-#pragma unroll
-            for (int j = 0; j < N; j++) a[j] += b[j];
-        }
+        for (int j = 0; j < N; j++) a[j] = f(a[j], b[j], before[j]);
         Chunk<T, N>::narrow(a).store(out + i);
     }
 };
@@ -60,7 +52,7 @@ DEVICE void map2(T* out, const T* x, const T* y, float beta, int64_t n, F f) {
 
 template <class O, class T>
 DEVICE void axpby(O* out, float a, const T* x, float beta, int64_t n) {
-    map(out, x, beta, n, [a](float v) { return a * v; });
+    map(out, x, beta, n, [a](float v, float before) { return fmaf(a, v, before); });
 }
 
 // axpby: out = a x + beta out
@@ -88,7 +80,7 @@ template <class T>
 DEVICE void scale(T* out, const T* x, const float* factor, int64_t n) {
     const float k = *factor;
     if (k == 1.f && out == x) return;
-    map(out, x, 0.f, n, [k](float v) { return k * v; });
+    map(out, x, 0.f, n, [k](float v, float) { return k * v; });
 }
 
 // scale: out = x * factor[0]; nothing when that would change nothing
@@ -104,7 +96,7 @@ KERNEL_FLOATS(scale, THREADS, (T* out, const T* x, const float* factor, int64_t 
 // Roofline: memory
 // Tile: 256 threads, two 16-byte accesses per operand, thread and turn
 KERNEL_FLOATS(add, THREADS, (T* out, const T* x, const T* y, int64_t n),
-              map2(out, x, y, 0.f, n, [](float a, float b) { return a + b; }))
+              map2(out, x, y, 0.f, n, [](float a, float b, float) { return a + b; }))
 
 // mul: out = x y + beta out
 // Bytes: (3 + beta) n s
@@ -112,7 +104,7 @@ KERNEL_FLOATS(add, THREADS, (T* out, const T* x, const T* y, int64_t n),
 // Roofline: memory
 // Tile: as add
 KERNEL_FLOATS(mul, THREADS, (T* out, const T* x, const T* y, float beta, int64_t n),
-              map2(out, x, y, beta, n, [](float a, float b) { return a * b; }))
+              map2(out, x, y, beta, n, [](float a, float b, float before) { return fmaf(a, b, before); }))
 
 // a / b and its rest. Almost always both fit 32 bits, where a division takes a quarter of the instructions.
 DEVICE int64_t divide(int64_t a, int32_t b, int32_t& rest) {
@@ -177,7 +169,8 @@ KERNEL_FLOATS(add_row, THREADS, (T* out, const T* x, const T* row, int64_t n, in
 // Operations: ~10 n, two of them exp and reciprocal
 // Roofline: memory; for bf16 2.5 operations per byte, and 2 of 16 special functions per clock and element
 // Tile: as axpby
-KERNEL_FLOATS(gelu, THREADS, (T* out, const T* x, int64_t n), map(out, x, 0.f, n, gelu<T>))
+KERNEL_FLOATS(gelu, THREADS, (T* out, const T* x, int64_t n),
+              map(out, x, 0.f, n, [](float v, float) { return gelu<T>(v); }))
 
 // gelu_grad: dx = dy gelu'(x) + beta dx
 // Bytes: (3 + beta) n s
@@ -185,7 +178,8 @@ KERNEL_FLOATS(gelu, THREADS, (T* out, const T* x, int64_t n), map(out, x, 0.f, n
 // Roofline: memory; for bf16 2.7 operations per byte
 // Tile: as add
 KERNEL_FLOATS(gelu_grad, THREADS, (T* dx, const T* dy, const T* x, float beta, int64_t n),
-              map2(dx, dy, x, beta, n, [](float g, float v) { return g * gelu_slope<T>(v); }))
+              map2(dx, dy, x, beta, n,
+                   [](float g, float v, float before) { return fmaf(g, gelu_slope<T>(v), before); }))
 
 // Element i of [n, f] belongs to gate x[gate] and to up, f elements on.
 DEVICE int64_t gate_of(int64_t i, int32_t f) {
@@ -256,36 +250,27 @@ struct SwiGluGrad {
         in.dy = Chunk<T, N>::load(dy + i);
         in.gate = Chunk<T, N>::load(x + in.at);
         in.up = Chunk<T, N>::load(x + in.at + f);
-        if (beta != 0.f) {
-            in.gate_before = Chunk<T, N>::load(dx + in.at);
-            in.up_before = Chunk<T, N>::load(dx + in.at + f);
-        }
+        in.gate_before = load_before<N>(dx + in.at, beta);
+        in.up_before = load_before<N>(dx + in.at + f, beta);
         return in;
     }
 
     template <int N>
     DEVICE void store(int64_t, const In<N>& in) const {
-        float g[N], gate[N], up[N];
+        float g[N], gate[N], up[N], gate_before[N], up_before[N];
         in.dy.widen(g);
         in.gate.widen(gate);
         in.up.widen(up);
+        in.gate_before.widen(gate_before);
+        in.up_before.widen(up_before);
 #pragma unroll
         for (int j = 0; j < N; j++) {
             float slope;
             const float s = sigmoid<T>(gate[j], slope);
             const float silu = gate[j] * s;
-            const float silu_slope = s + gate[j] * slope;
-            gate[j] = g[j] * up[j] * silu_slope;
-            up[j] = g[j] * silu;
-        }
-        if (beta != 0.f) {
-            float before[N];
-            in.gate_before.widen(before);
-#pragma unroll
-            for (int j = 0; j < N; j++) gate[j] += before[j];
-            in.up_before.widen(before);
-#pragma unroll
-            for (int j = 0; j < N; j++) up[j] += before[j];
+            const float silu_slope = fmaf(gate[j], slope, s);
+            gate[j] = fmaf(g[j] * up[j], silu_slope, gate_before[j]);
+            up[j] = fmaf(g[j], silu, up_before[j]);
         }
         Chunk<T, N>::narrow(gate).store(dx + in.at);
         Chunk<T, N>::narrow(up).store(dx + in.at + f);
