@@ -8,8 +8,8 @@ record LowPrecisionPlan(Tile tile, int splits) {
     private static final int ADA = 89;
     private static final int HOPPER = 90;
 
-    /// More rows of activations than this are worth a copy of the weights in 16 bits: the tiles of the fused kernel
-    /// make floats of each weight again for every 64 rows.
+    /// More rows of activations than this are worth a copy of the weights in their type: the tiles of the fused
+    /// kernels make floats of each weight again for every 64 rows.
     private static final int MOST_FUSED_ROWS = 512;
 
     /// Weights that one thread makes floats of in one go: they must be in one group, and whole in memory.
@@ -60,23 +60,27 @@ record LowPrecisionPlan(Tile tile, int splits) {
         }
     }
 
-    private static LowPrecisionPlan of(Tile t, int m, int n, int k, int multiprocessors) {
-        return new LowPrecisionPlan(t, MatmulPlan.splits(t.height, t.width, t.depth, t.rate, m, n, k, multiprocessors));
+    private static final Tile[] TILES = Tile.values();
+
+    /// The plans of a device; a product's kind is the ordinal of its tile.
+    static PlanCache<LowPrecisionPlan> cache(int multiprocessors) {
+        return new PlanCache<>((m, n, k, tile) -> of(TILES[tile], m, n, k, multiprocessors));
     }
 
-    /// Of a product of two scaled matrices. `aligned`: both start on 16-byte boundaries.
-    static LowPrecisionPlan scaled(
-            int m, int n, int k, DType a, DType b, boolean aligned, int capability, int multiprocessors) {
+    static LowPrecisionPlan of(Tile t, int m, int n, int k, int multiprocessors) {
+        int places = t == Tile.INT4_16 || t == Tile.INT4_32 ? RESIDENT * multiprocessors : multiprocessors;
+        return new LowPrecisionPlan(t, MatmulPlan.splits(t.height, t.width, t.depth, t.rate, m, n, k, places));
+    }
+
+    /// The kernel of a product of two scaled matrices. `aligned`: both start on 16-byte boundaries.
+    static Tile scaled(int m, int n, int k, DType a, DType b, boolean aligned, int capability) {
         boolean floats = isFloat(a) && isFloat(b);
         boolean integers = a == DType.I8 && b == DType.I8;
         boolean loadable = aligned && k > 0 && k % 16 == 0;
-        Tile tile = Tile.SCALED_SIMT;
         if (loadable && floats && capability == HOPPER && m > 64 && n > 64) {
-            tile = Tile.SCALED_TMA;
-        } else if (loadable && (integers || floats && capability >= ADA)) {
-            tile = Tile.SCALED_MMA;
+            return Tile.SCALED_TMA;
         }
-        return of(tile, m, n, k, multiprocessors);
+        return loadable && (integers || floats && capability >= ADA) ? Tile.SCALED_MMA : Tile.SCALED_SIMT;
     }
 
     private static boolean isFloat(DType type) {
@@ -88,19 +92,16 @@ record LowPrecisionPlan(Tile tile, int splits) {
         return m > MOST_FUSED_ROWS;
     }
 
-    /// Of a product with weights of `columns` in groups of `group`. `aligned`: 16-bit activations and weights that
-    /// start on 16-byte boundaries; `int4`: weights of 4 bits, transposed.
-    static LowPrecisionPlan weights(
-            int m, int n, int k, int columns, int group, boolean aligned, boolean int4, int multiprocessors) {
+    /// The kernel of a product with weights of `columns` in groups of `group`. `aligned`: 16-bit activations and
+    /// weights that start on 16-byte boundaries; `int4`: weights of 4 bits, transposed.
+    static Tile weights(int m, int k, int columns, int group, boolean aligned, boolean int4) {
         boolean runs = columns % RUN == 0 && (group % RUN == 0 || group >= columns);
         if (!aligned || !runs || k == 0 || k % 8 != 0) {
-            return of(Tile.WEIGHTS_SIMT, m, n, k, multiprocessors);
+            return Tile.WEIGHTS_SIMT;
         }
         if (int4) {
-            return m > 32
-                    ? of(Tile.INT4_64, m, n, k, multiprocessors)
-                    : of(m > 16 ? Tile.INT4_32 : Tile.INT4_16, m, n, k, RESIDENT * multiprocessors);
+            return m > 32 ? Tile.INT4_64 : m > 16 ? Tile.INT4_32 : Tile.INT4_16;
         }
-        return of(m <= 32 ? Tile.WEIGHTS_MMA_32 : Tile.WEIGHTS_MMA_64, m, n, k, multiprocessors);
+        return m <= 32 ? Tile.WEIGHTS_MMA_32 : Tile.WEIGHTS_MMA_64;
     }
 }

@@ -26,7 +26,7 @@ final class MatmulKernels {
     private final Kernel[][][] kernels = new Kernel[Tile.values().length][][];
 
     private final MatmulResults results;
-    private final MatmulPlan.Chooser chooser;
+    private final Planner<MatmulPlan> planner;
 
     // of the tensor map in the making
     private final long[] sizes = new long[2];
@@ -34,12 +34,12 @@ final class MatmulKernels {
     private final int[] box = new int[2];
 
     MatmulKernels(Launcher launcher) {
-        this(launcher, new MatmulPlan.Cache(launcher.multiprocessors(), launcher.hopper()));
+        this(launcher, new PlanCache<>(MatmulPlan.planner(launcher.multiprocessors(), launcher.hopper())));
     }
 
-    MatmulKernels(Launcher launcher, MatmulPlan.Chooser chooser) {
+    MatmulKernels(Launcher launcher, Planner<MatmulPlan> planner) {
         this.launcher = launcher;
-        this.chooser = chooser;
+        this.planner = planner;
         this.results = new MatmulResults(launcher);
         for (Tile tile : Tile.values()) {
             boolean forBoth = tile == Tile.MMA_64 || tile == Tile.TMA_128;
@@ -74,7 +74,7 @@ final class MatmulKernels {
         int n = out.shape().last();
         int m = Math.toIntExact(out.size() / n);
         int k = ta ? Math.toIntExact(a.size() / m) : a.shape().last();
-        MatmulPlan plan = plan(m, n, k, a, ta, b.address(), tb);
+        MatmulPlan plan = plan(m, n, k, a, ta, b.address(), tb, 0);
         matmul(plan, out, address, a, ta, b, b.address(), tb, beta, epilogue, m, n, k);
     }
 
@@ -84,15 +84,16 @@ final class MatmulKernels {
         int n = out.shape().last();
         int m = Math.toIntExact(out.size() / n);
         int k = a.shape().last();
-        MatmulPlan plan = new MatmulPlan(plan(m, n, k, a, false, dense, tb).tile(), 1);
+        MatmulPlan plan = plan(m, n, k, a, false, dense, tb, MatmulPlan.UNSPLIT);
         matmul(plan, out, out.address(), a, false, w, dense, tb, beta, epilogue, m, n, k);
     }
 
-    private MatmulPlan plan(int m, int n, int k, Tensor a, boolean ta, long b, boolean tb) {
+    private MatmulPlan plan(int m, int n, int k, Tensor a, boolean ta, long b, boolean tb, int also) {
         boolean f32 = a.dtype() == DType.F32;
         boolean loadable =
                 !f32 && a.address() % 16 == 0 && b % 16 == 0 && (ta ? m : k) % 8 == 0 && (tb ? k : n) % 8 == 0;
-        return chooser.plan(m, n, k, f32, loadable, ta && tb);
+        int kind = (f32 ? MatmulPlan.F32 : 0) | (loadable ? MatmulPlan.LOADABLE : 0) | (ta && tb ? MatmulPlan.BOTH : 0);
+        return planner.plan(m, n, k, kind | also);
     }
 
     private void matmul(

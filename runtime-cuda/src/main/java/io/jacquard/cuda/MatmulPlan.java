@@ -1,7 +1,5 @@
 package io.jacquard.cuda;
 
-import org.jspecify.annotations.Nullable;
-
 /// How one shape of matrix product runs: by which kernel, and in how many parts of the inner dimension (their sums are
 /// added in order by a second launch). A function of the shape and the device alone, so that runs repeat bit for bit.
 record MatmulPlan(Tile tile, int splits) {
@@ -57,6 +55,14 @@ record MatmulPlan(Tile tile, int splits) {
         }
     }
 
+    // bits of the kind of a product, for `Planner`
+    static final int F32 = 1;
+    static final int LOADABLE = 2;
+    static final int BOTH = 4;
+
+    /// Not split, whatever that costs.
+    static final int UNSPLIT = 8;
+
     private static final Tile[] TILES = Tile.values();
 
     /// Each split costs 4 bytes per result written and read again: more than this many never paid in the estimate
@@ -97,6 +103,16 @@ record MatmulPlan(Tile tile, int splits) {
             }
         }
         return new MatmulPlan(best, bestSplits);
+    }
+
+    /// Plans for a device.
+    static Planner<MatmulPlan> planner(int multiprocessors, boolean hopper) {
+        return (m, n, k, kind) -> {
+            boolean f32 = (kind & F32) != 0;
+            boolean loadable = (kind & LOADABLE) != 0;
+            MatmulPlan plan = of(m, n, k, f32, loadable, (kind & BOTH) != 0, multiprocessors, hopper);
+            return (kind & UNSPLIT) == 0 ? plan : new MatmulPlan(plan.tile, 1);
+        };
     }
 
     private static Path path(int m, int n, int k, boolean loadable, boolean hopper) {
@@ -143,38 +159,5 @@ record MatmulPlan(Tile tile, int splits) {
 
     private static int ceilDiv(int x, int y) {
         return Math.ceilDiv(x, y);
-    }
-
-    /// Chooses the plan of a shape; parameters as for [#of].
-    interface Chooser {
-        MatmulPlan plan(int m, int n, int k, boolean f32, boolean loadable, boolean both);
-    }
-
-    /// The plans of the shapes seen last: a plan costs some dozens of estimates, and a model has few shapes.
-    static final class Cache implements Chooser {
-        private static final int SLOTS = 256;
-
-        private record Entry(int m, int n, int k, int kind, MatmulPlan plan) {}
-
-        private final @Nullable Entry[] entries = new @Nullable Entry[SLOTS];
-        private final int multiprocessors;
-        private final boolean hopper;
-
-        Cache(int multiprocessors, boolean hopper) {
-            this.multiprocessors = multiprocessors;
-            this.hopper = hopper;
-        }
-
-        @Override
-        public MatmulPlan plan(int m, int n, int k, boolean f32, boolean loadable, boolean both) {
-            int kind = (f32 ? 1 : 0) | (loadable ? 2 : 0) | (both ? 4 : 0);
-            int slot = Math.floorMod(((m * 31 + n) * 31 + k) * 31 + kind, SLOTS);
-            Entry e = entries[slot];
-            if (e == null || e.m != m || e.n != n || e.k != k || e.kind != kind) {
-                e = new Entry(m, n, k, kind, of(m, n, k, f32, loadable, both, multiprocessors, hopper));
-                entries[slot] = e;
-            }
-            return e.plan;
-        }
     }
 }

@@ -19,6 +19,7 @@ final class ScaledKernels {
 
     private final Launcher launcher;
     private final MatmulResults results;
+    private final PlanCache<LowPrecisionPlan> plans;
 
     /// By tile, of which the first three are for these products, then by dtype.
     private final Kernel[][] kernels;
@@ -31,6 +32,7 @@ final class ScaledKernels {
     ScaledKernels(Launcher launcher) {
         this.launcher = launcher;
         this.results = new MatmulResults(launcher);
+        this.plans = LowPrecisionPlan.cache(launcher.multiprocessors());
         this.kernels = new Kernel[][] {
             launcher.floats(Tile.SCALED_SIMT.kernel),
             launcher.floats(Tile.SCALED_MMA.kernel),
@@ -51,9 +53,9 @@ final class ScaledKernels {
         int n = b.rows();
         int k = a.columns();
         boolean aligned = a.values().address() % 16 == 0 && b.values().address() % 16 == 0;
-        LowPrecisionPlan plan = LowPrecisionPlan.scaled(
-                m, n, k, a.type(), b.type(), aligned, launcher.gpu().capability(), launcher.multiprocessors());
-        run(plan, out, address, a, b, beta, epilogue, m, n, k);
+        int capability = launcher.gpu().capability();
+        Tile tile = LowPrecisionPlan.scaled(m, n, k, a.type(), b.type(), aligned, capability);
+        run(plans.plan(m, n, k, tile.ordinal()), out, address, a, b, beta, epilogue, m, n, k);
     }
 
     private void run(

@@ -8,12 +8,14 @@ import io.jacquard.tensor.Tensor;
 import io.jacquard.tensor.spi.Epilogue;
 import io.jacquard.tensor.spi.Scaled;
 
-/// Products with frozen weights of 4 or 8 bits: fused for few rows of activations, else with a copy in full width.
+/// Products with frozen weights of 4 or 8 bits: fused for few rows of activations, else with a copy in the type of
+/// these.
 final class WeightsKernels {
     private final Launcher launcher;
     private final QuantizeKernels quantize;
     private final MatmulKernels dense;
     private final MatmulResults results;
+    private final PlanCache<LowPrecisionPlan> plans;
     /// By tile, then by whether the weights are transposed.
     private final Kernel[][][] kernels = new Kernel[Tile.values().length][][];
 
@@ -22,6 +24,7 @@ final class WeightsKernels {
         this.quantize = quantize;
         this.dense = dense;
         this.results = new MatmulResults(launcher);
+        this.plans = LowPrecisionPlan.cache(launcher.multiprocessors());
         one(Tile.WEIGHTS_SIMT);
         both(Tile.WEIGHTS_MMA_32);
         both(Tile.WEIGHTS_MMA_64);
@@ -55,16 +58,9 @@ final class WeightsKernels {
         }
         boolean aligned =
                 x.dtype() != DType.F32 && x.address() % 16 == 0 && w.values().address() % 16 == 0;
-        LowPrecisionPlan plan = LowPrecisionPlan.weights(
-                m,
-                n,
-                k,
-                w.columns(),
-                w.blocks().columns(),
-                aligned,
-                transposed && w.type() == DType.I4,
-                launcher.multiprocessors());
-        run(plan, out, x, w, transposed, beta, epilogue, m, n, k);
+        boolean int4 = transposed && w.type() == DType.I4;
+        Tile tile = LowPrecisionPlan.weights(m, k, w.columns(), w.blocks().columns(), aligned, int4);
+        run(plans.plan(m, n, k, tile.ordinal()), out, x, w, transposed, beta, epilogue, m, n, k);
     }
 
     private void run(

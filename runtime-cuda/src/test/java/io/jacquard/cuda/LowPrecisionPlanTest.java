@@ -2,6 +2,7 @@ package io.jacquard.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.cuda.LowPrecisionPlan.Tile;
@@ -47,9 +48,8 @@ final class LowPrecisionPlanTest {
             int multiprocessors,
             Tile tile,
             int splits) {
-        assertEquals(
-                new LowPrecisionPlan(tile, splits),
-                LowPrecisionPlan.scaled(m, n, k, a, b, aligned, capability, multiprocessors));
+        assertEquals(tile, LowPrecisionPlan.scaled(m, n, k, a, b, aligned, capability));
+        assertEquals(splits, LowPrecisionPlan.of(tile, m, n, k, multiprocessors).splits());
     }
 
     @ParameterizedTest
@@ -76,9 +76,8 @@ final class LowPrecisionPlanTest {
     })
     void weightsTakeTheseKernels(
             int m, int n, int k, int columns, int group, boolean aligned, boolean int4, Tile tile, int splits) {
-        assertEquals(
-                new LowPrecisionPlan(tile, splits),
-                LowPrecisionPlan.weights(m, n, k, columns, group, aligned, int4, 132));
+        assertEquals(tile, LowPrecisionPlan.weights(m, k, columns, group, aligned, int4));
+        assertEquals(splits, LowPrecisionPlan.of(tile, m, n, k, 132).splits());
     }
 
     @Test
@@ -88,19 +87,25 @@ final class LowPrecisionPlanTest {
     }
 
     @Test
+    void plansAreRememberedByTile() {
+        PlanCache<LowPrecisionPlan> cache = LowPrecisionPlan.cache(132);
+        LowPrecisionPlan plan = cache.plan(16, 4096, 4096, Tile.INT4_16.ordinal());
+        assertEquals(new LowPrecisionPlan(Tile.INT4_16, 11), plan);
+        assertSame(plan, cache.plan(16, 4096, 4096, Tile.INT4_16.ordinal()));
+        assertEquals(
+                new LowPrecisionPlan(Tile.WEIGHTS_MMA_32, 4),
+                cache.plan(16, 4096, 4096, Tile.WEIGHTS_MMA_32.ordinal()));
+    }
+
+    @Test
     void noSplitIsEmpty() {
         List<String> wrong = new ArrayList<>();
         for (int k = 0; k <= 3000; k += 1 + k / 7) {
             for (int m : new int[] {1, 40, 128, 300}) {
-                for (int capability : new int[] {80, 89, 90}) {
-                    LowPrecisionPlan plan =
-                            LowPrecisionPlan.scaled(m, 96, k, DType.F8E4M3, DType.F8E4M3, true, capability, 132);
-                    LowPrecisionPlan weights = LowPrecisionPlan.weights(m, 96, k, k, 32, true, false, 132);
-                    LowPrecisionPlan int4 = LowPrecisionPlan.weights(m, 96, k, k, 32, true, true, 132);
-                    for (LowPrecisionPlan p : List.of(plan, weights, int4)) {
-                        if (p.splits() > Math.max(1, Math.ceilDiv(k, p.tile().depth))) {
-                            wrong.add(m + "x96x" + k + ": " + p);
-                        }
+                for (Tile tile : Tile.values()) {
+                    LowPrecisionPlan p = LowPrecisionPlan.of(tile, m, 96, k, 132);
+                    if (p.splits() > Math.max(1, Math.ceilDiv(k, tile.depth))) {
+                        wrong.add(m + "x96x" + k + ": " + p);
                     }
                 }
             }

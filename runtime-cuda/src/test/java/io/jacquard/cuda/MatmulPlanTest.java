@@ -81,12 +81,17 @@ final class MatmulPlanTest {
 
     @Test
     void plansAreRemembered() {
-        var cache = new MatmulPlan.Cache(132, true);
-        MatmulPlan plan = cache.plan(768, 768, 8192, false, true, false);
-        assertSame(plan, cache.plan(768, 768, 8192, false, true, false));
+        var cache = new PlanCache<>(MatmulPlan.planner(132, true));
+        MatmulPlan plan = cache.plan(768, 768, 8192, MatmulPlan.LOADABLE);
+        assertEquals(new MatmulPlan(Tile.TMA_128, 3), plan);
+        assertSame(plan, cache.plan(768, 768, 8192, MatmulPlan.LOADABLE));
         assertEquals(
                 MatmulPlan.of(768, 768, 8192, true, false, false, 132, true),
-                cache.plan(768, 768, 8192, true, false, false));
+                cache.plan(768, 768, 8192, MatmulPlan.F32));
+        int both = MatmulPlan.LOADABLE | MatmulPlan.BOTH;
+        assertEquals(MatmulPlan.of(4096, 4096, 8192, false, true, true, 132, true), cache.plan(4096, 4096, 8192, both));
+        int unsplit = MatmulPlan.LOADABLE | MatmulPlan.UNSPLIT;
+        assertEquals(new MatmulPlan(Tile.TMA_128, 1), cache.plan(768, 768, 8192, unsplit));
     }
 
     /// 227, 99 and 48 KiB are what a block may have on sm_90, on sm_89 and sm_120, and without asking.

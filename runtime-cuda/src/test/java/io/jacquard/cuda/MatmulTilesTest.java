@@ -149,7 +149,7 @@ final class MatmulTilesTest {
                 Tensor left = ta ? tensor(dtype, a, k, m) : tensor(dtype, a, m, k);
                 Tensor right = tb ? tensor(dtype, b, n, k) : tensor(dtype, b, k, n);
                 CudaBackend backend = (CudaBackend) session.backend();
-                new MatmulKernels(backend.launcher(), (_, _, _, _, _, _) -> plan)
+                new MatmulKernels(backend.launcher(), (_, _, _, _) -> plan)
                         .matmul(out, left, ta, right, tb, accumulate ? 1 : 0, epilogue);
                 float[] expected = product(a, b, before, row);
                 if (pre == null) {
