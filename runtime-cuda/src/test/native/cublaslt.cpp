@@ -30,6 +30,7 @@ constexpr int EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4;
 
 uint64_t version = 130100;
 int failure = 0;         // the status of every product
+int refusal = 0;         // the status of every request for candidates
 uint64_t only = ~0ull;   // the one algorithm to propose
 uint64_t searches = 0;   // requests for candidates
 uint64_t products = 0;
@@ -239,12 +240,13 @@ Status assign(T& to, const P* from, size_t bytes) {
 
 }  // namespace
 
-// jacquard_standin("version" | "failure" | "only", n) sets; ("searches" | "products" | "algorithm", 0) asks.
+// jacquard_standin("version" | "failure" | "refusal" | "only", n) sets; ("searches" | "products" | "algorithm", 0) asks.
 EXPORT uint64_t jacquard_standin(const char* key, uint64_t value) {
     const std::string name = key;
     if (name == "version") return version = value;
     if (name == "only") return only = value;
     if (name == "failure") return failure = (int)value;
+    if (name == "refusal") return refusal = (int)value;
     if (name == "searches") return searches;
     if (name == "products") return products;
     if (name == "algorithm") return lastAlgorithm;
@@ -373,6 +375,7 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(Handle*, const Description* descriptio
                                           Candidate* results, int* count) {
     searches++;
     *count = 0;
+    if (refusal) return refusal;
     if (const int refused = shapeFits(description, a, b, c, d)) return refused;
     for (int i = 0; i < ALGORITHMS && *count < wanted; i++) {
         const Candidate next = candidate(i);

@@ -5,8 +5,10 @@ import io.jacquard.tensor.DType;
 /// How a product with low-precision operands runs: by which kernel, and in how many parts of the inner dimension. As
 /// [MatmulPlan], a function of the shape and the device alone.
 record LowPrecisionPlan(Tile tile, int splits) {
-    private static final int ADA = 89;
-    private static final int HOPPER = 90;
+    /// Compute capabilities: the first with products of 8-bit floats, and that of `wgmma`.
+    static final int ADA = 89;
+
+    static final int HOPPER = 90;
 
     /// More rows of activations than this are worth a copy of the weights in their type: the tiles of the fused
     /// kernels make floats of each weight again for every 64 rows.

@@ -216,13 +216,15 @@ final class MatmulChoice implements AutoCloseable {
                 && (bias == null || bias.dtype() == sum.dtype() && bias.address() % 16 == 0);
     }
 
-    /// What cuBLASLt multiplies of 8-bit floats: not E5M2 by E5M2; with scales of whole matrices or of all rows,
-    /// since it wants those of blocks in another order; everything on 16 bytes, with rows of whole 16 bytes; and
-    /// with a bias only results of 16 bits.
-    private static boolean suits(Tensor sum, Scaled a, Scaled b, @Nullable Tensor bias) {
+    /// What cuBLASLt multiplies of 8-bit floats: not E5M2 by E5M2; with scales of whole matrices, from 8.9 on, or
+    /// of all rows, from 9.0 on, since it wants those of blocks in another order; everything on 16 bytes, with rows
+    /// of whole 16 bytes; and with a bias only results of 16 bits.
+    private boolean suits(Tensor sum, Scaled a, Scaled b, @Nullable Tensor bias) {
         boolean floats = isFloat(a) && isFloat(b) && (a.type() == DType.F8E4M3 || b.type() == DType.F8E4M3);
+        int capability = launcher.gpu().capability();
         boolean scales = a.blocks().equals(b.blocks())
-                && (a.blocks().isWhole() || a.blocks().equals(Scaled.Blocks.ROWS));
+                && (a.blocks().isWhole() && capability >= LowPrecisionPlan.ADA
+                        || a.blocks().equals(Scaled.Blocks.ROWS) && capability >= LowPrecisionPlan.HOPPER);
         boolean aligned = alignment(a.values()) == 4 && alignment(b.values()) == 4 && alignment(sum) == 4;
         return floats
                 && scales

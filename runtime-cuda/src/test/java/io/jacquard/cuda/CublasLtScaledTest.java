@@ -39,7 +39,11 @@ final class CublasLtScaledTest {
     }
 
     private Session open() {
-        return EmulatedDevice.openWithCublasLt(90, "cublaslt", cache);
+        return open(90);
+    }
+
+    private Session open(int capability) {
+        return EmulatedDevice.openWithCublasLt(capability, "cublaslt", cache);
     }
 
     /// `rows` rows: all of row i is i + 1, and its scale 0.5 or, with a scale for each row, (i + 1) / 2.
@@ -70,7 +74,11 @@ final class CublasLtScaledTest {
 
     /// A product of its own session, and how often the library was asked to multiply.
     private long multiply(DType a, DType b, Blocks blocks, int n, int k) {
-        try (Session session = open()) {
+        return multiply(90, a, b, blocks, n, k);
+    }
+
+    private long multiply(int capability, DType a, DType b, Blocks blocks, int n, int k) {
+        try (Session session = open(capability)) {
             Scaled x = matrix(a, blocks, 2, k);
             Scaled w = matrix(b, blocks, n, k);
             Tensor y = Tensor.empty(Shape.of(2, n), DType.F32);
@@ -116,6 +124,14 @@ final class CublasLtScaledTest {
     })
     void ourOwnKernelsDoTheRest(DType a, DType b, int n, int k) {
         assertEquals(0, multiply(a, b, Blocks.WHOLE, n, k));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"80, false, false", "89, true, false", "90, true, true", "120, true, true"})
+    void scalesOfRowsTakeANewerDevice(int capability, boolean whole, boolean rows) {
+        DType type = DType.F8E4M3;
+        assertEquals(whole, multiply(capability, type, type, Blocks.WHOLE, 8, INNER) > 0);
+        assertEquals(rows, multiply(capability, type, type, Blocks.ROWS, 8, INNER) > 0);
     }
 
     @Test

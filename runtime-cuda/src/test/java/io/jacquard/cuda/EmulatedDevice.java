@@ -9,7 +9,7 @@ import java.util.function.Consumer;
 public final class EmulatedDevice {
     private EmulatedDevice() {}
 
-    /// Opens the device as one of compute capability `capability`: 80 or 90.
+    /// Opens the device as one of compute capability `capability`: 80 for 8.0.
     public static Session open(int capability) {
         Emulator.configure("arch", Integer.toString(capability));
         return Session.open("cuda");

@@ -26,6 +26,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// The search of algorithms and its file, with the stand-in for cuBLASLt.
 final class MatmulChoiceTest {
@@ -38,6 +40,7 @@ final class MatmulChoiceTest {
     @AfterEach
     void reset() {
         StandIn.fail(0);
+        StandIn.refuse(0);
         StandIn.version(130100);
     }
 
@@ -187,6 +190,29 @@ final class MatmulChoiceTest {
         StandIn.fail(14);
         try (Session session = open("cublaslt")) {
             assertThrows(DeviceException.class, () -> product(session));
+        }
+    }
+
+    /// `CUBLAS_STATUS_INVALID_VALUE` and `CUBLAS_STATUS_NOT_SUPPORTED`.
+    @ParameterizedTest
+    @ValueSource(ints = {7, 15})
+    void whatTheLibraryRefusesIsOurs(int status) {
+        StandIn.refuse(status);
+        long products = StandIn.products();
+        multiply("cublaslt");
+        assertEquals(products, StandIn.products());
+    }
+
+    @Test
+    void aFailureOfTheRequestIsNoRefusal() {
+        StandIn.refuse(13);
+        try (Session session = open("cublaslt")) {
+            DeviceException e = assertThrows(DeviceException.class, () -> product(session));
+            assertEquals(
+                    "cuda: asking for algorithms of the product " + SHAPE + ": CUBLAS_STATUS_EXECUTION_FAILED (13);"
+                            + " cuBLASLt 130100 at "
+                            + Path.of(System.getProperty("jacquard.cuda.libraries"), "libcublasLt.so.13"),
+                    e.getMessage());
         }
     }
 

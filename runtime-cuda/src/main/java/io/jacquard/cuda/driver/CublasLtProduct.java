@@ -198,7 +198,7 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
                     new cublasLtMatmulHeuristicResult_t(new Address(results.address())),
                     new IntPointer(new Address(count.address())));
             int _ = cublasLtMatmulPreferenceDestroy(preference);
-            if (status == CUBLAS_STATUS_NOT_SUPPORTED) {
+            if (isRefusal(status)) {
                 return List.of();
             }
             check(status, "asking for algorithms of");
@@ -211,6 +211,12 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
             }
             return found;
         }
+    }
+
+    /// Whether the library does not do what it was asked for: no failure, since our own kernels can. Which of the
+    /// two it says depends on its version and the device.
+    private static boolean isRefusal(int status) {
+        return status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
     }
 
     private static Algorithm algorithm(MemorySegment result) {
@@ -294,7 +300,7 @@ public final class CublasLtProduct implements LibraryCall, AutoCloseable {
             Launcher launcher, Tensor result, long outAddress, Tensor x, Tensor y, @Nullable Tensor bias) {
         prepare(launcher, outAddress, x, y, bias);
         int status = launch();
-        if (status != 0 && status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE) {
+        if (status != 0 && !isRefusal(status)) {
             throw failure(status, " " + result + ", " + x + ", " + y + ", " + bias);
         }
         return status == 0;

@@ -28,6 +28,11 @@ public final class StandIn {
         ask("failure", status);
     }
 
+    /// The status of every request for algorithms; 0 answers them.
+    public static void refuse(int status) {
+        ask("refusal", status);
+    }
+
     /// What the library says of its version.
     public static void version(int version) {
         ask("version", version);
