@@ -14,6 +14,7 @@ import io.jacquard.line.Activity.Source;
 import io.jacquard.line.Line;
 import io.jacquard.line.RollCall;
 import io.jacquard.nccl.Messages.Message;
+import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Session;
 import io.jacquard.tensor.Tensor;
 import java.util.List;
@@ -139,6 +140,11 @@ public final class NcclGroup implements Group {
         if (messages.isGathering() && operation.kind().isCollective()) {
             throw new IllegalStateException("group: grouped() takes sends and receives only");
         }
+        if (operation.dtype() == DType.I4) {
+            throw new IllegalArgumentException(
+                    "nccl: " + operation
+                            + ": NCCL counts elements of whole bytes, and two of I4 share one; expected another dtype, such as I8");
+        }
         return roll.begin(operation);
     }
 
@@ -174,7 +180,7 @@ public final class NcclGroup implements Group {
             case BF16 -> Nccl.BFLOAT16;
             case F16 -> Nccl.FLOAT16;
             case I32 -> Nccl.INT32;
-            case U8, F8E4M3, F8E5M2, I8, I4 -> Nccl.UINT8; // moved, never added up
+            case U8, F8E4M3, F8E5M2, I8, I4 -> Nccl.UINT8; // moved, never added up; `begin` refuses I4
         };
     }
 

@@ -26,6 +26,7 @@ import io.jacquard.tensor.spi.Graph;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -160,6 +161,35 @@ final class NcclGroupTest {
             });
             inner[1].join();
             assertEquals(1f, got.item());
+        });
+    }
+
+    /// NCCL would move as many bytes as there are elements, twice what they fill.
+    @Test
+    void elementsOfHalfAByteAreRefused() {
+        String why =
+                ": NCCL counts elements of whole bytes, and two of I4 share one; expected another dtype, such as I8";
+        NcclRanks.run(2, g -> {
+            Tensor part = Tensor.empty(Shape.of(4), DType.I4);
+            Tensor all = Tensor.empty(Shape.of(8), DType.I4);
+            int other = 1 - g.rank();
+            Map<String, Runnable> operations = Map.of(
+                    "all-gather [4] I4",
+                    () -> g.allGather(all, part),
+                    "broadcast of rank 1's [4] I4",
+                    () -> g.broadcast(part, 1),
+                    "all-to-all [4] I4",
+                    () -> g.allToAll(part, part),
+                    "send [4] I4 to rank " + other,
+                    () -> g.send(part, other),
+                    "receive [4] I4 from rank " + other,
+                    () -> g.receive(part, other));
+            operations.forEach((name, run) -> assertEquals(
+                    "nccl: " + name + why,
+                    assertThrows(IllegalArgumentException.class, run::run).getMessage()));
+            Tensor t = Tensor.of(Shape.of(1), 1f);
+            g.allReduce(t).join(); // the group goes on
+            assertEquals(2f, t.item());
         });
     }
 
