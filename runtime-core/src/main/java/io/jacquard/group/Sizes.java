@@ -9,7 +9,7 @@ public final class Sizes {
 
     /// `t` must be of a floating dtype.
     public static void floating(String operation, Tensor t) {
-        if (t.dtype() == DType.I32 || t.dtype() == DType.U8) {
+        if (!t.dtype().isFloating()) {
             throw new IllegalArgumentException(
                     operation + ": " + t + " cannot be summed over ranks; expected F32, BF16 or F16");
         }

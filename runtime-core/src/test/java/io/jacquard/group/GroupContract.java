@@ -476,6 +476,11 @@ public final class GroupContract {
                 "allReduce: [1] I32 cannot be summed over ranks; expected F32, BF16 or F16",
                 type,
                 () -> g.allReduce(ints));
+        Tensor bytes = Tensor.empty(Shape.of(1), DType.F8E4M3);
+        fails(
+                "allReduce: [1] F8E4M3 cannot be summed over ranks; expected F32, BF16 or F16",
+                type,
+                () -> g.allReduce(bytes));
         fails(
                 "reduceScatter: [4] F32 is not 2 times [4] F32; expected 8 elements of F32",
                 type,

@@ -59,7 +59,7 @@ final class PointwiseCases {
             t.run(k -> k.add(out.tensor(), x.tensor(), y.tensor()));
             t.expectExactly(out, Reference.map(Arithmetic.EXACT, n, (_, i) -> x.initial()[i] + y.initial()[i]));
         });
-        for (float factor : new float[] {1f, 0.3f}) {
+        for (float factor : new float[] {1f, 2f, 0.3f}) {
             table.add("scale", n + " by " + factor + " " + dtype, t -> {
                 Operand x = t.in("x", dtype, normal(1), n);
                 Operand f = t.in("factor", DType.F32, constant(factor), 1);
