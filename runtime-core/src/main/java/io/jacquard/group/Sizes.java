@@ -1,6 +1,5 @@
 package io.jacquard.group;
 
-import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Tensor;
 
 /// What every engine checks of its operands, with the same words.

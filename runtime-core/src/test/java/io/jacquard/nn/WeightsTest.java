@@ -3,7 +3,6 @@ package io.jacquard.nn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.jacquard.tensor.DType;
 import io.jacquard.tensor.Scope;

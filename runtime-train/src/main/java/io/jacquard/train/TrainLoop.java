@@ -2,9 +2,7 @@ package io.jacquard.train;
 
 import io.jacquard.data.Batches;
 import io.jacquard.group.Group;
-import io.jacquard.io.CheckpointDirectory;
 import io.jacquard.io.CheckpointSaver;
-import io.jacquard.io.FilePart;
 import io.jacquard.io.RankParts;
 import io.jacquard.nn.DecoderConfig;
 import io.jacquard.nn.Precision;
