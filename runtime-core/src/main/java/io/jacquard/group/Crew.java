@@ -219,7 +219,9 @@ final class Crew {
             if (others.isEmpty() || !w.equals(waiting[rank])) {
                 return null;
             }
-            List<Integer> ended = others.stream().filter(o -> ends[o] != null).toList();
+            // not those that failed: they are about to tell why
+            List<Integer> ended =
+                    others.stream().filter(o -> ends[o] == Doing.ENDED).toList();
             if (!ended.isEmpty()) {
                 return "group: " + Ranks.words(ended) + (ended.size() == 1 ? " has" : " have")
                         + " ended, but others wait for " + (ended.size() == 1 ? "it" : "them");

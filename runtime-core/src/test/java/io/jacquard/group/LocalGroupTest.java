@@ -6,6 +6,7 @@ import static io.jacquard.group.GroupContract.tensor;
 import static io.jacquard.group.GroupContract.values;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -18,7 +19,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicIntegerArray;
@@ -253,6 +257,23 @@ final class LocalGroupTest {
         assertEquals(report, plain(failure.getSuppressed()[0].getMessage()));
         String file = plain(Files.readString(directory.resolve(FlightReport.FILE)));
         assertTrue(file.startsWith(report + "\n\nbefore:\n rank 0 #1 barrier, not ended, called at "), file);
+    }
+
+    /// Between its end and its words, a rank that failed is not taken for one that has just ended.
+    @Test
+    void aRankThatFailedTellsWhyItself() throws InterruptedException {
+        BlockingQueue<String> given = new LinkedBlockingQueue<>();
+        Crew crew = new Crew(3, SHORT);
+        crew.waits(0, () -> List.of(1));
+        assertEquals(
+                "group: rank 1 of 3 failed: io.jacquard.group.LocalGroupTest$UncheckedFailure: disk full",
+                crew.fails(1, new UncheckedFailure("disk full")));
+        crew.start(given::add);
+        assertNull(given.poll(350, TimeUnit.MILLISECONDS)); // three looks
+        crew.waits(0, () -> List.of(1, 2));
+        crew.ends(2);
+        assertEquals("group: rank 2 has ended, but others wait for it", given.poll(10, TimeUnit.SECONDS));
+        assertThrows(UncheckedFailure.class, crew::end);
     }
 
     private static final class UncheckedFailure extends RuntimeException {
